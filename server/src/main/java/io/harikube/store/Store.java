@@ -1,0 +1,133 @@
+package io.harikube.store;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A store of keys with their history.
+ *
+ * <p>Calls that answer a future never block and may come from any thread; the future is completed
+ * on a thread of the store, which must not be held up. Calls that answer a value block and belong
+ * on virtual threads. Both fail with {@link StoreException}.
+ */
+public interface Store extends AutoCloseable {
+
+  Identity identity();
+
+  /**
+   * The current revision, as last published: every event up to it has been handed to the log's
+   * listener.
+   */
+  long revision();
+
+  EventLog log();
+
+  /**
+   * Reads a range.
+   *
+   * @param budget what the answer's memory is counted against; the caller closes it when the answer
+   *     is gone
+   * @throws StoreException {@code COMPACTED}, {@code FUTURE_REVISION}, {@code TOO_LARGE} if the
+   *     answer can never fit into the budget, {@code UNAVAILABLE}
+   */
+  OpResult.Range range(RangeQuery query, MemoryBudget.Share budget);
+
+  /**
+   * Reads a range in parts, all at one revision, without ever holding more than one part. The keys
+   * come in key order; the query must not ask for another. {@code count} and {@code more} of a part
+   * speak of the whole range and are right in the last part.
+   */
+  void stream(RangeQuery query, int partBytes, Consumer<OpResult.Range> parts);
+
+  /**
+   * Runs a transaction, after all that were handed over before it.
+   *
+   * @param budget what the answer's memory is counted against
+   * @return completed after the transaction is durable; with {@code COMPACTED}, {@code
+   *     FUTURE_REVISION}, {@code KEY_NOT_FOUND}, {@code LEASE_NOT_FOUND}, {@code TOO_LARGE}, {@code
+   *     UNAVAILABLE} or {@code REFUSED} if it was not done
+   */
+  CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget);
+
+  /**
+   * Compacts the history below {@code revision}.
+   *
+   * @param physical complete the future only when the space has been given back, too
+   * @return the current revision; {@code COMPACTED} if that has been done already, {@code
+   *     FUTURE_REVISION} if the revision does not exist yet
+   */
+  CompletableFuture<Long> compact(long revision, boolean physical);
+
+  /**
+   * Grants a lease.
+   *
+   * @param id the id it shall have; 0 to be given one
+   * @param ttl seconds
+   * @return the lease; {@code LEASE_EXISTS}
+   */
+  CompletableFuture<Lease> grant(long id, long ttl);
+
+  /**
+   * Ends a lease and deletes its keys, all at one revision.
+   *
+   * @return the current revision afterwards; {@code LEASE_NOT_FOUND}
+   */
+  CompletableFuture<Long> revoke(long id);
+
+  /**
+   * Lets a lease live for its whole time again.
+   *
+   * @return the lease, durably renewed; {@code LEASE_NOT_FOUND}
+   */
+  CompletableFuture<Lease> keepAlive(long id);
+
+  /** The lease, or null if there is none; with its keys if {@code keys}. */
+  @Nullable Lease lease(long id, boolean keys);
+
+  /** The ids of all leases, ascending. */
+  List<Long> leases();
+
+  Status status();
+
+  /**
+   * A checksum over all keys and values at {@code revision}.
+   *
+   * @param revision 0 for the current revision
+   */
+  Hash hash(long revision);
+
+  /** Writes the whole store, as of one revision, as a file that {@code harikube restore} reads. */
+  void snapshot(SnapshotSink sink) throws IOException;
+
+  /** Gives space that is no longer used back to the file system. */
+  void defragment();
+
+  @Override
+  void close();
+
+  /**
+   * A checksum.
+   *
+   * @param revision the current revision of the store
+   * @param hashRevision the revision it is of
+   * @param compactedRevision the compacted revision at that time
+   */
+  record Hash(int hash, long revision, long hashRevision, long compactedRevision) {}
+
+  /** Takes a snapshot. */
+  @FunctionalInterface
+  interface SnapshotSink {
+    /**
+     * Called once, when the size is known.
+     *
+     * @param size the bytes that follow
+     * @param revision the revision of the snapshot
+     * @return where the bytes go
+     */
+    OutputStream begin(long size, long revision) throws IOException;
+  }
+}
