@@ -1,0 +1,30 @@
+package io.harikube.sql;
+
+import java.nio.file.Path;
+import java.util.Properties;
+
+/** Where a store keeps its data. */
+public sealed interface Endpoint {
+
+  /**
+   * A SQLite database.
+   *
+   * @param file the database file; it and its folder are made if they are not there
+   */
+  record Sqlite(Path file) implements Endpoint {}
+
+  /**
+   * A PostgreSQL database.
+   *
+   * @param url the JDBC URL, without user and password
+   * @param database the name of the database, made if the server does not have it
+   * @param properties user, password and the other settings of the connection as pgjdbc names them
+   */
+  record Postgres(String url, String database, Properties properties) implements Endpoint {
+    /** Without the properties, which hold the password. */
+    @Override
+    public String toString() {
+      return url;
+    }
+  }
+}

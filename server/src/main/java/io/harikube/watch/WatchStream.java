@@ -1,0 +1,26 @@
+package io.harikube.watch;
+
+/**
+ * The watches of one client stream, and the one ordered queue of what is to be sent to it.
+ *
+ * <p>Requests may come from any thread and never block. One consumer takes the messages, at the
+ * pace of the client.
+ */
+public interface WatchStream extends AutoCloseable {
+
+  /** Makes a watch; the answer comes as a message. */
+  void create(WatchRequest request);
+
+  /** Ends a watch; the answer comes as a message. An unknown id is ignored, as etcd does. */
+  void cancel(long watchId);
+
+  /** Asks for a progress message for the whole stream, once all its watches have caught up. */
+  void progress();
+
+  /** Waits for the next message. */
+  WatchMessage take() throws InterruptedException;
+
+  /** Ends all watches of the stream. */
+  @Override
+  void close();
+}
