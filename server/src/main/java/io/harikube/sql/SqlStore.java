@@ -12,6 +12,7 @@ public final class SqlStore {
    *
    * @throws OpenException in one sentence, why it cannot be opened; nothing has been changed then
    */
+  @SuppressWarnings("DoNotCallSuggester")
   public static Store open(SqlOptions options, InstantSource clock) throws OpenException {
     throw new OpenException("not there yet: " + options.endpoint() + clock);
   }
