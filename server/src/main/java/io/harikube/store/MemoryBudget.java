@@ -77,6 +77,11 @@ public final class MemoryBudget {
 
     private Share() {}
 
+    /** The most that any share can hold. */
+    public long capacity() {
+      return capacity;
+    }
+
     /** The bytes that this share holds. */
     public long held() {
       return held;
@@ -130,6 +135,15 @@ public final class MemoryBudget {
       }
     }
 
+    /** Lets go of what the share holds above {@code total} bytes. */
+    public void shrink(long total) {
+      long bytes = held - total;
+      if (bytes > 0) {
+        held = total;
+        release(bytes);
+      }
+    }
+
     private void await(Waiter waiter) {
       waiters.add(waiter);
       try {
@@ -150,11 +164,7 @@ public final class MemoryBudget {
     /** Lets go of everything; the share may grow again. */
     @Override
     public void close() {
-      long bytes = held;
-      held = 0;
-      if (bytes > 0) {
-        release(bytes);
-      }
+      shrink(0);
     }
   }
 }
