@@ -18,3 +18,15 @@ test-storage:
 	@failed=; for store in $(CONFORMANCE_STORES); do \
 	  go run -C e2e/storage . -store $$store -packages '$(STORAGE_PKG)' -run '$(RUN)' || failed=1; \
 	done; test -z "$$failed"
+
+.PHONY: test-integration
+test-integration:
+	@$(if $(STORE)$(HARIKUBE_TEST_POSTGRES),,echo "NOT RUN on PostgreSQL: HARIKUBE_TEST_POSTGRES is not set")
+	@failed=; for store in $(CONFORMANCE_STORES); do \
+	  go run -C e2e/integration . -store $$store -run '$(RUN)' \
+	    $(if $(PKG),-packages '$(PKG)') $(if $(RESUME),-resume) || failed=1; \
+	done; test -z "$$failed"
+
+.PHONY: conformance-report
+conformance-report:
+	@go run -C e2e/integration . -report ../../docs/conformance.md

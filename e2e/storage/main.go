@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ import (
 	"time"
 
 	"harikube/e2e/storage/gotest"
+	"harikube/e2e/storage/store"
 )
 
 const (
@@ -71,7 +71,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		return false, err
 	}
 	work := filepath.Join(build, "storage-tests")
-	server, env, err := serverFor(ctx, o.store, build, work)
+	server, err := store.Find(ctx, o.store, ".", build)
 	if err != nil {
 		return false, err
 	}
@@ -80,7 +80,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		return false, err
 	}
 
-	// Sockets and data of the tests; emptied so that runs that were killed leave nothing for ever.
+	// The data of the servers; emptied first, as a run that was killed leaves it.
 	temp := filepath.Join(work, "tmp", o.store)
 	if err := os.RemoveAll(temp); err != nil {
 		return false, err
@@ -99,15 +99,15 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	for _, pkg := range strings.Split(o.packages, ",") {
 		binary := filepath.Join(work, strings.ReplaceAll(pkg, "/", "_")+".test")
 		fmt.Fprintf(progress, "compiling %s\n", path.Join(module, pkg))
-		if err := goCommand(ctx, source, "test", "-c", "-o", binary, "./"+pkg); err != nil {
+		if err := store.Go(ctx, source, "test", "-c", "-o", binary, "./"+pkg); err != nil {
 			return false, err
 		}
 		b := gotest.Binary{
 			Path:    binary,
 			Package: path.Join(module, pkg),
 			Dir:     filepath.Join(source, pkg),
-			Env: append(env,
-				"STORAGE_TEST_SERVER="+server,
+			Env: append(server.Env,
+				"STORAGE_TEST_SERVER="+server.Executable,
 				"STORAGE_TEST_SPARES="+strconv.Itoa(o.spares),
 				"TMPDIR="+temp),
 			Run:     o.run,
@@ -134,44 +134,6 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		fmt.Fprintln(progress, r)
 	}
 	return failed, nil
-}
-
-// serverFor returns the executable that the tests start, which takes etcd's flags, and its environment.
-func serverFor(ctx context.Context, store, build, work string) (executable string, env []string, err error) {
-	switch store {
-	case "etcd":
-		executable, err = existing("ETCD_BIN", filepath.Join(build, "bin", "etcd"))
-		return executable, nil, err
-	case "sqlite", "postgres":
-		harikube, err := existing("HARIKUBE_BIN", filepath.Join(build, "bin", "harikube"))
-		if err != nil {
-			return "", nil, err
-		}
-		if store == "postgres" && os.Getenv("HARIKUBE_TEST_POSTGRES") == "" {
-			return "", nil, errors.New("HARIKUBE_TEST_POSTGRES is not set: the postgres:// URL of a server in which databases may be made")
-		}
-		executable = filepath.Join(work, "bin", "etcd")
-		if err := goCommand(ctx, ".", "build", "-o", executable, "./etcd"); err != nil {
-			return "", nil, err
-		}
-		return executable, []string{"HARIKUBE_BIN=" + harikube, "HARIKUBE_TEST_STORE=" + store}, nil
-	default:
-		return "", nil, fmt.Errorf("unknown store %q: etcd, sqlite or postgres", store)
-	}
-}
-
-func existing(variable, path string) (string, error) {
-	if v := os.Getenv(variable); v != "" {
-		path = v
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%w (%s names another one)", err, variable)
-	}
-	return path, nil
 }
 
 // prepare returns a copy of the module in which the tests reach the server of our choice.
@@ -203,14 +165,4 @@ func prepare(ctx context.Context, work, version string) (string, error) {
 		return "", err
 	}
 	return copied, os.WriteFile(filepath.Join(copied, replacement), ours, 0o644)
-}
-
-func goCommand(ctx context.Context, dir string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
-	}
-	return nil
 }
