@@ -16,6 +16,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -36,6 +37,8 @@ import (
 const (
 	startTimeout = 60 * time.Second
 	stopTimeout  = 10 * time.Second
+
+	databaseTimeout = 30 * time.Second
 )
 
 func main() {
@@ -102,20 +105,19 @@ func run(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	endpoint, dropStore, err := freshStore(o.dataDir)
-	if err != nil {
-		return err
-	}
-
 	address := listen.Host
 	if listen.Scheme == "unix" {
 		if address, err = freeAddress(); err != nil {
 			return err
 		}
 	}
-	server, err := startServer(o, endpoint, address)
+	endpoint, dropStore, err := freshStore(o.dataDir)
 	if err != nil {
 		return err
+	}
+	server, err := startServer(o, endpoint, address)
+	if err != nil {
+		return errors.Join(err, dropStore())
 	}
 	defer func() {
 		server.stop()
@@ -175,10 +177,16 @@ func freshStore(dataDir string) (endpoint string, drop func() error, err error) 
 		if err != nil || admin == "" {
 			return "", nil, fmt.Errorf("HARIKUBE_TEST_POSTGRES must be a postgres:// URL")
 		}
+		// Made here, although the server makes a missing one: it would be left behind if the server
+		// were killed while it does.
 		name := databaseName()
-		u.Path = "/" + name
-		// The server creates a database that does not exist; here it is only dropped.
-		return u.String(), func() error { return dropDatabase(admin, name) }, nil
+		if err := execute(*u, `CREATE DATABASE "`+name+`"`); err != nil {
+			return "", nil, err
+		}
+		drop := func() error { return execute(*u, `DROP DATABASE IF EXISTS "`+name+`" WITH (FORCE)`) }
+		fresh := *u
+		fresh.Path = "/" + name
+		return fresh.String(), drop, nil
 	default:
 		return "", nil, fmt.Errorf("unknown HARIKUBE_TEST_STORE %q", kind)
 	}
@@ -190,16 +198,23 @@ func databaseName() string {
 	return "harikube_test_" + hex.EncodeToString(b)
 }
 
-func dropDatabase(admin, name string) error {
-	db, err := sql.Open("postgres", admin)
+func execute(server url.URL, statement string) error {
+	// PostgreSQL's own clients and JDBC take "prefer" for the default, this driver "require".
+	if q := server.Query(); !q.Has("sslmode") {
+		q.Set("sslmode", "prefer")
+		server.RawQuery = q.Encode()
+	}
+	db, err := sql.Open("postgres", server.String())
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseTimeout)
 	defer cancel()
-	_, err = db.ExecContext(ctx, `DROP DATABASE IF EXISTS "`+name+`" WITH (FORCE)`)
-	return err
+	if _, err := db.ExecContext(ctx, statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
 }
 
 func freeAddress() (string, error) {
