@@ -134,10 +134,6 @@ func runPackage(ctx context.Context, o options, s store.Store, name, work, tree 
 	if err := store.Go(ctx, "kubernetes", "test", "-c", "-o", binary, prefix+name); err != nil {
 		return gotest.Result{}, err
 	}
-	dir, err := packageDir(tree, name)
-	if err != nil {
-		return gotest.Result{}, err
-	}
 	// Not below the build folder: tests make Unix sockets there, whose paths must be short.
 	temp, err := os.MkdirTemp("", "integration")
 	if err != nil {
@@ -152,7 +148,7 @@ func runPackage(ctx context.Context, o options, s store.Store, name, work, tree 
 	b := gotest.Binary{
 		Path:    binary,
 		Package: prefix + name,
-		Dir:     dir,
+		Dir:     filepath.Join(tree, "test", "integration", name),
 		Env: append(s.Env,
 			"KUBE_INTEGRATION_ETCD_URL="+server.URL,
 			"PATH="+filepath.Dir(s.Executable)+":"+os.Getenv("PATH"),
@@ -171,8 +167,12 @@ func runPackage(ctx context.Context, o options, s store.Store, name, work, tree 
 	return result, err
 }
 
-// sourceTree lays out Kubernetes' modules as its repository has them, with symbolic links into the
-// module cache: tests read files by paths like ../../../staging/src/k8s.io/api/testdata.
+// executables are the files that Kubernetes' repository has as executable; the zip files of Go modules
+// keep no such bit.
+var executables = []string{"client/testdata/exec-plugin.sh"}
+
+// sourceTree lays out Kubernetes' modules as its repository has them: tests read files by paths like
+// ../../../staging/src/k8s.io/api/testdata. The tests are copied, the rest is links into the module cache.
 func sourceTree(ctx context.Context, work string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Version}} {{.Dir}}", "all")
 	cmd.Dir, cmd.Stderr = "kubernetes", os.Stderr
@@ -180,57 +180,55 @@ func sourceTree(ctx context.Context, work string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("go list -m all: %w", err)
 	}
-	tree := filepath.Join(work, "tree")
-	if err := os.RemoveAll(tree); err != nil {
-		return "", err
-	}
-	staging := filepath.Join(tree, "staging", "src", "k8s.io")
-	if err := os.MkdirAll(staging, 0o755); err != nil {
-		return "", err
-	}
+	var version, kubernetes string
+	staging := map[string]string{} // name to folder
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
 		if len(fields) != 3 {
 			continue // a module that no package needs is not in the cache
 		}
-		path, dir := fields[0], fields[2]
-		name, ours := strings.CutPrefix(path, "k8s.io/")
-		switch {
-		case path == "k8s.io/kubernetes":
-			err = linkEntries(dir, tree, "staging", "test")
-			if err == nil {
-				err = linkEntries(filepath.Join(dir, "test"), filepath.Join(tree, "test"), "integration")
-			}
-			if err == nil {
-				err = linkEntries(filepath.Join(dir, "test", "integration"), filepath.Join(tree, "test", "integration"))
-			}
-		case ours && !strings.Contains(name, "/"):
-			err = os.Symlink(dir, filepath.Join(staging, name))
-		}
-		if err != nil {
-			return "", err
+		name, ours := strings.CutPrefix(fields[0], "k8s.io/")
+		if name == "kubernetes" {
+			version, kubernetes = fields[1], fields[2]
+		} else if ours && !strings.Contains(name, "/") {
+			staging[name] = fields[2]
 		}
 	}
-	return tree, nil
-}
 
-// packageDir makes the folder of the package a real one, so that .. leads to the tree.
-func packageDir(tree, name string) (string, error) {
-	dir := filepath.Join(tree, "test", "integration")
-	for part := range strings.SplitSeq(name, "/") {
-		dir = filepath.Join(dir, part)
-		source, err := os.Readlink(dir)
-		if err != nil {
-			continue // it is real already
-		}
-		if err := os.Remove(dir); err != nil {
-			return "", err
-		}
-		if err := linkEntries(source, dir); err != nil {
+	tree := filepath.Join(work, "kubernetes-"+version)
+	if _, err := os.Stat(tree); err == nil {
+		return tree, nil
+	}
+	// It gets its name when it is complete.
+	partial := tree + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return "", err
+	}
+	if err := linkEntries(kubernetes, partial, "staging", "test"); err != nil {
+		return "", err
+	}
+	if err := linkEntries(filepath.Join(kubernetes, "test"), filepath.Join(partial, "test"), "integration"); err != nil {
+		return "", err
+	}
+	tests := filepath.Join("test", "integration")
+	if err := os.CopyFS(filepath.Join(partial, tests), os.DirFS(filepath.Join(kubernetes, tests))); err != nil {
+		return "", err
+	}
+	for _, file := range executables {
+		if err := os.Chmod(filepath.Join(partial, tests, file), 0o755); err != nil {
 			return "", err
 		}
 	}
-	return dir, nil
+	modules := filepath.Join(partial, "staging", "src", "k8s.io")
+	if err := os.MkdirAll(modules, 0o755); err != nil {
+		return "", err
+	}
+	for name, dir := range staging {
+		if err := os.Symlink(dir, filepath.Join(modules, name)); err != nil {
+			return "", err
+		}
+	}
+	return tree, os.Rename(partial, tree)
 }
 
 // linkEntries makes the folder to with a link to every entry of the folder from that is not left out.
