@@ -1,6 +1,9 @@
 package controlplane
 
-import "path/filepath"
+import (
+	"net/url"
+	"path/filepath"
+)
 
 // Store is a server of the etcd API that keeps the API server's data.
 type Store interface {
@@ -23,7 +26,8 @@ type HariKube struct {
 func (h HariKube) command(s serving) (string, []string) {
 	endpoint := h.Endpoint
 	if endpoint == "" {
-		endpoint = "sqlite://" + filepath.Join(s.data, "harikube.db")
+		file := url.URL{Scheme: "sqlite", Path: filepath.Join(s.data, "harikube.db")}
+		endpoint = file.String()
 	}
 	return "harikube", []string{
 		"server",
