@@ -1,0 +1,137 @@
+package io.harikube.etcd;
+
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import io.harikube.store.MemoryBudget;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+
+/**
+ * A call that is to be answered, and the memory of the answer.
+ *
+ * <p>The memory is given back when two are done with it: whoever makes the answer, which is when
+ * {@link #send}, {@link #end} or {@link #fail} has been called; and the network, which is when the
+ * call is closed or cancelled. Until the first is done, only its thread touches the share, also
+ * after the client has gone.
+ */
+final class Answer<A> {
+  private final ServerCallStreamObserver<A> call;
+  private final MemoryBudget budget;
+  private final MemoryBudget.Share share;
+  private final ReadyGate gate;
+  private boolean answered;
+  private final AtomicInteger holders = new AtomicInteger(2);
+
+  /** To be made by the handler of the call, before it returns. */
+  Answer(StreamObserver<A> call, MemoryBudget budget) {
+    this.call = (ServerCallStreamObserver<A>) call;
+    this.budget = budget;
+    this.share = budget.open();
+    this.gate = new ReadyGate(this.call);
+    this.call.setOnReadyHandler(gate::wake);
+    this.call.setOnCloseHandler(this::closed);
+    this.call.setOnCancelHandler(this::closed);
+  }
+
+  /** What the memory of the answer is counted against. */
+  MemoryBudget.Share share() {
+    return share;
+  }
+
+  /**
+   * Waits until {@code bytes} of the budget are free and takes them, or takes all of it if it is
+   * smaller than that: for answers whose memory is known before.
+   */
+  void reserve(long bytes) {
+    share.restart(Math.min(bytes, budget.capacity()));
+  }
+
+  /** Whether nobody waits for the answer any more. */
+  boolean isCancelled() {
+    return call.isCancelled();
+  }
+
+  /** The one answer of the call. */
+  void send(A answer) {
+    try {
+      call.onNext(answer);
+      call.onCompleted();
+    } finally {
+      answered();
+    }
+  }
+
+  /**
+   * A part of an answer that comes in many; waits until the client has taken the parts before.
+   *
+   * @return false if the client has gone
+   */
+  boolean push(A part) throws InterruptedException {
+    if (!gate.await()) {
+      return false;
+    }
+    call.onNext(part);
+    return true;
+  }
+
+  /** All parts have been pushed. */
+  void end() {
+    try {
+      call.onCompleted();
+    } finally {
+      answered();
+    }
+  }
+
+  void fail(Throwable failure) {
+    fail(Errors.of(failure));
+  }
+
+  void fail(Status status) {
+    try {
+      call.onError(status.asRuntimeException());
+    } finally {
+      answered();
+    }
+  }
+
+  /** Answers on the thread that completes {@code future}. */
+  <T> void sendWhen(CompletableFuture<T> future, Function<T, A> answer) {
+    var _ =
+        future.whenComplete(
+            (value, failure) -> {
+              if (failure != null) {
+                fail(failure);
+                return;
+              }
+              A message;
+              try {
+                message = answer.apply(value);
+              } catch (RuntimeException e) {
+                fail(e);
+                return;
+              }
+              send(message);
+            });
+  }
+
+  private void answered() {
+    if (!answered) {
+      answered = true;
+      release();
+    }
+  }
+
+  private void closed() {
+    gate.wake();
+    release();
+  }
+
+  private void release() {
+    if (holders.decrementAndGet() == 0) {
+      share.close();
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package io.harikube.etcd;
+
+import io.grpc.ServerServiceDefinition;
+import io.grpc.stub.ServerCalls;
+import io.grpc.stub.StreamObserver;
+import io.harikube.etcd.proto.WatchRequest;
+import io.harikube.etcd.proto.WatchResponse;
+import io.harikube.watch.WatchStream;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+
+/** etcd's Watch service: a session for each stream. */
+final class WatchService {
+  private final Supplier<WatchStream> streams;
+  private final Headers headers;
+  private final Set<WatchSession> sessions = ConcurrentHashMap.newKeySet();
+  private volatile boolean stopped;
+
+  WatchService(Supplier<WatchStream> streams, Headers headers) {
+    this.streams = streams;
+    this.headers = headers;
+  }
+
+  ServerServiceDefinition bind() {
+    return ServerServiceDefinition.builder("etcdserverpb.Watch")
+        .addMethod(EtcdApi.WATCH_STREAM, ServerCalls.asyncBidiStreamingCall(this::watch))
+        .build();
+  }
+
+  private StreamObserver<WatchRequest> watch(StreamObserver<WatchResponse> call) {
+    var session = new WatchSession(call, streams.get(), headers, sessions::remove);
+    sessions.add(session);
+    session.start();
+    if (stopped) {
+      session.stop(Errors.STOPPED);
+    }
+    return session;
+  }
+
+  /** Ends all streams, and those that come. The clients go elsewhere, or come back. */
+  void stop() {
+    stopped = true;
+    sessions.forEach(session -> session.stop(Errors.STOPPED));
+  }
+}
