@@ -251,6 +251,8 @@ public final class EtcdServer implements AutoCloseable {
     }
 
     /**
+     * The server, which does not listen yet.
+     *
      * @throws IllegalArgumentException if the address to listen on is none
      */
     public EtcdServer build() {

@@ -26,7 +26,6 @@ final class KeepAliveSession implements StreamObserver<LeaseKeepAliveRequest> {
   private final ServerCallStreamObserver<LeaseKeepAliveResponse> call;
   private final Store store;
   private final Headers headers;
-  private final Consumer<KeepAliveSession> onClose;
   private boolean renewing;
   private boolean asked;
   private boolean halfClosed;
@@ -40,7 +39,6 @@ final class KeepAliveSession implements StreamObserver<LeaseKeepAliveRequest> {
     this.call = (ServerCallStreamObserver<LeaseKeepAliveResponse>) call;
     this.store = store;
     this.headers = headers;
-    this.onClose = onClose;
     this.call.disableAutoRequest();
     this.call.setOnReadyHandler(this::ask);
     this.call.setOnCancelHandler(() -> onClose.accept(this));
@@ -70,7 +68,7 @@ final class KeepAliveSession implements StreamObserver<LeaseKeepAliveRequest> {
         return;
       }
       Status status = failure == null ? Status.OK : Errors.of(failure);
-      if (!status.isOk() && status != Errors.LEASE_NOT_FOUND) {
+      if (!status.isOk() && !status.equals(Errors.LEASE_NOT_FOUND)) {
         done = true;
         call.onError(status.asRuntimeException());
         return;
