@@ -41,7 +41,8 @@ public final class EtcdServer implements AutoCloseable {
   // A client whose machine is gone holds memory until a ping finds that out.
   private static final Duration SERVER_PING = Duration.ofSeconds(30);
   private static final Duration SERVER_PING_TIMEOUT = Duration.ofSeconds(20);
-  private static final int FLOW_CONTROL_WINDOW = 1 << 20;
+  // Fixed, above the largest request: probing for the best window costs a ping with every request.
+  private static final int FLOW_CONTROL_WINDOW = 4 << 20;
 
   private final ListenAddress address;
   private final Duration grace;
@@ -78,7 +79,7 @@ public final class EtcdServer implements AutoCloseable {
             // No handler blocks: see Calls.
             .directExecutor()
             .maxInboundMessageSize(options.maxRequestBytes + MESSAGE_OVERHEAD)
-            .initialFlowControlWindow(FLOW_CONTROL_WINDOW)
+            .flowControlWindow(FLOW_CONTROL_WINDOW)
             .permitKeepAliveTime(CLIENT_PING.toMillis(), TimeUnit.MILLISECONDS)
             .permitKeepAliveWithoutCalls(true)
             .keepAliveTime(SERVER_PING.toMillis(), TimeUnit.MILLISECONDS)
