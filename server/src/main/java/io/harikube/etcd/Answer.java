@@ -1,5 +1,7 @@
 package io.harikube.etcd;
 
+import static java.util.Objects.requireNonNull;
+
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -7,6 +9,7 @@ import io.harikube.store.MemoryBudget;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A call that is to be answered, and the memory of the answer.
@@ -20,19 +23,30 @@ final class Answer<A> {
   private final ServerCallStreamObserver<A> call;
   private final MemoryBudget budget;
   private final MemoryBudget.Share share;
-  private final ReadyGate gate;
+  private final @Nullable ReadyGate gate;
   private boolean answered;
   private final AtomicInteger holders = new AtomicInteger(2);
 
-  /** To be made by the handler of the call, before it returns. */
-  Answer(StreamObserver<A> call, MemoryBudget budget) {
-    this.call = (ServerCallStreamObserver<A>) call;
+  private Answer(ServerCallStreamObserver<A> call, MemoryBudget budget, @Nullable ReadyGate gate) {
+    this.call = call;
     this.budget = budget;
     this.share = budget.open();
-    this.gate = new ReadyGate(this.call);
-    this.call.setOnReadyHandler(gate::wake);
-    this.call.setOnCloseHandler(this::closed);
-    this.call.setOnCancelHandler(this::closed);
+    this.gate = gate;
+    call.setOnCloseHandler(this::closed);
+    call.setOnCancelHandler(this::closed);
+  }
+
+  /** An answer of one message; to be made by the handler of the call, before it returns. */
+  static <A> Answer<A> single(StreamObserver<A> call, MemoryBudget budget) {
+    return new Answer<>((ServerCallStreamObserver<A>) call, budget, null);
+  }
+
+  /** An answer in parts; to be made by the handler of the call, before it returns. */
+  static <A> Answer<A> parts(StreamObserver<A> call, MemoryBudget budget) {
+    var server = (ServerCallStreamObserver<A>) call;
+    var gate = new ReadyGate(server);
+    server.setOnReadyHandler(gate::wake);
+    return new Answer<>(server, budget, gate);
   }
 
   /** What the memory of the answer is counted against. */
@@ -69,7 +83,7 @@ final class Answer<A> {
    * @return false if the client has gone
    */
   boolean push(A part) throws InterruptedException {
-    if (!gate.await()) {
+    if (!requireNonNull(gate).await()) {
       return false;
     }
     call.onNext(part);
@@ -125,7 +139,9 @@ final class Answer<A> {
   }
 
   private void closed() {
-    gate.wake();
+    if (gate != null) {
+      gate.wake();
+    }
     release();
   }
 

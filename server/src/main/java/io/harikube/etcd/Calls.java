@@ -22,7 +22,7 @@ final class Calls {
   /** Runs the handler on the event loop: it must not block, and answers later. */
   <Q, A> ServerCallHandler<Q, A> async(Handler<Q, A> handler) {
     return ServerCalls.asyncUnaryCall(
-        (request, call) -> handle(handler, request, new Answer<>(call, budget)));
+        (request, call) -> handle(handler, request, Answer.single(call, budget)));
   }
 
   /** Answers with what the handler computes, on the event loop: it must not block. */
@@ -33,13 +33,13 @@ final class Calls {
   /** Runs the handler on a virtual thread: it may block. */
   <Q, A> ServerCallHandler<Q, A> blocking(Handler<Q, A> handler) {
     return ServerCalls.asyncUnaryCall(
-        (request, call) -> spawn(handler, request, new Answer<>(call, budget)));
+        (request, call) -> spawn(handler, request, Answer.single(call, budget)));
   }
 
   /** Runs the handler on a virtual thread: it may block, and answers in parts. */
   <Q, A> ServerCallHandler<Q, A> streaming(Handler<Q, A> handler) {
     return ServerCalls.asyncServerStreamingCall(
-        (request, call) -> spawn(handler, request, new Answer<>(call, budget)));
+        (request, call) -> spawn(handler, request, Answer.parts(call, budget)));
   }
 
   private static <Q, A> void spawn(Handler<Q, A> handler, Q request, Answer<A> answer) {

@@ -56,10 +56,11 @@ final class Errors {
   static final Status MEMBER_NOT_FOUND = of(Code.NOT_FOUND, "etcdserver: member not found");
   static final Status MEMBER_NOT_LEARNER =
       of(Code.FAILED_PRECONDITION, "etcdserver: can only promote a learner member");
+
+  /** FAILED_PRECONDITION by etcd's list, but this is what its server sends. */
   static final Status NOT_ENOUGH_STARTED =
-      of(
-          Code.FAILED_PRECONDITION,
-          "etcdserver: re-configuration failed due to not enough started members");
+      of(Code.UNKNOWN, "etcdserver: re-configuration failed due to not enough started members");
+
   static final Status BAD_TRANSFEREE =
       of(Code.FAILED_PRECONDITION, "etcdserver: bad leader transferee");
 

@@ -132,11 +132,16 @@ final class WatchSession implements StreamObserver<WatchRequest> {
         }
         wire.setFragment(events.fragment());
       }
-      case WatchMessage.Canceled canceled ->
-          wire.setCanceled(true)
-              .setCreated(canceled.created())
-              .setCompactRevision(canceled.compactRevision())
-              .setCancelReason(canceled.reason());
+      case WatchMessage.Canceled canceled -> {
+        wire.setCanceled(true)
+            .setCreated(canceled.created())
+            .setCompactRevision(canceled.compactRevision())
+            .setCancelReason(canceled.reason());
+        if (canceled.compactRevision() != 0) {
+          // etcd names no current revision there.
+          wire.setHeader(headers.at(0));
+        }
+      }
     }
     return wire.build();
   }

@@ -166,9 +166,9 @@ final class RequestCheckTest {
 
   @Test
   void theSizeIsThatOfTheEntryInEtcdsLog() {
-    // 14 of header, 1 of tag and 2 of length go on top of a request of two length bytes.
-    assertThatCode(() -> CHECK.size(putOfSize(983))).doesNotThrowAnyException();
-    assertThatThrownBy(() -> CHECK.size(putOfSize(984)))
+    // 13 of header, 1 of tag and 2 of length go on top of a request of two length bytes.
+    assertThatCode(() -> CHECK.size(putOfSize(984))).doesNotThrowAnyException();
+    assertThatThrownBy(() -> CHECK.size(putOfSize(985)))
         .hasMessage("INVALID_ARGUMENT: etcdserver: request is too large");
   }
 

@@ -102,6 +102,7 @@ final class WatchSessionTest {
     WatchResponse compacted = client.next();
     assertThat(compacted.getCanceled()).isTrue();
     assertThat(compacted.getCompactRevision()).isEqualTo(7);
+    assertThat(compacted.getHeader().getRevision()).isZero();
     assertThat(compacted.getCancelReason()).isEmpty();
     WatchResponse refused = client.next();
     assertThat(refused.getCreated()).isTrue();
