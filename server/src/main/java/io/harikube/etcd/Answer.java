@@ -20,10 +20,14 @@ import org.jspecify.annotations.Nullable;
  * after the client has gone.
  */
 final class Answer<A> {
+  private static final long BIG = 64 << 10;
+
   private final ServerCallStreamObserver<A> call;
   private final MemoryBudget budget;
   private final MemoryBudget.Share share;
   private final @Nullable ReadyGate gate;
+  private @Nullable Backlog backlog;
+  private int waiting;
   private boolean answered;
   private final AtomicInteger holders = new AtomicInteger(2);
 
@@ -60,6 +64,17 @@ final class Answer<A> {
    */
   void reserve(long bytes) {
     share.restart(Math.min(bytes, budget.capacity()));
+  }
+
+  /**
+   * Counts the request among those that wait for the store, until it is answered.
+   *
+   * @throws io.grpc.StatusRuntimeException if too many wait
+   */
+  void enter(Backlog requests, int bytes) {
+    requests.enter(bytes);
+    backlog = requests;
+    waiting = bytes;
   }
 
   /** Whether nobody waits for the answer any more. */
@@ -111,29 +126,41 @@ final class Answer<A> {
     }
   }
 
-  /** Answers on the thread that completes {@code future}. */
+  /**
+   * Answers when {@code future} is completed, on the thread that completes it; a big answer on a
+   * virtual thread, so as not to hold up whoever completes.
+   */
   <T> void sendWhen(CompletableFuture<T> future, Function<T, A> answer) {
     var _ =
         future.whenComplete(
             (value, failure) -> {
               if (failure != null) {
                 fail(failure);
-                return;
+              } else if (share.held() > BIG) {
+                Thread.ofVirtual().name("etcd-answer").start(() -> sendResult(value, answer));
+              } else {
+                sendResult(value, answer);
               }
-              A message;
-              try {
-                message = answer.apply(value);
-              } catch (RuntimeException e) {
-                fail(e);
-                return;
-              }
-              send(message);
             });
+  }
+
+  private <T> void sendResult(T value, Function<T, A> answer) {
+    A message;
+    try {
+      message = answer.apply(value);
+    } catch (RuntimeException e) {
+      fail(e);
+      return;
+    }
+    send(message);
   }
 
   private void answered() {
     if (!answered) {
       answered = true;
+      if (backlog != null) {
+        backlog.leave(waiting);
+      }
       release();
     }
   }

@@ -35,6 +35,8 @@ final class Errors {
       of(Code.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded");
   static final Status REQUEST_TOO_LARGE =
       of(Code.INVALID_ARGUMENT, "etcdserver: request is too large");
+  static final Status TOO_MANY_REQUESTS =
+      of(Code.RESOURCE_EXHAUSTED, "etcdserver: too many requests");
   static final Status LEASE_NOT_FOUND = of(Code.NOT_FOUND, "etcdserver: requested lease not found");
   static final Status LEASE_EXISTS =
       of(Code.FAILED_PRECONDITION, "etcdserver: lease already exists");

@@ -28,7 +28,7 @@ import org.slf4j.LoggerFactory;
  * A server of the etcd v3 API. It owns its network threads and its streams; the store and the
  * watches belong to whoever made them, and are closed after it.
  *
- * <p>{@link #start} and {@link #close} are called once each; everything else from any thread.
+ * <p>{@link #start} is called once; everything else from any thread.
  */
 public final class EtcdServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EtcdServer.class);
@@ -64,7 +64,7 @@ public final class EtcdServer implements AutoCloseable {
     var headers = new Headers(store);
     var alarms = new Alarms();
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);
-    var kv = new KvService(store, headers, check, alarms);
+    var kv = new KvService(store, headers, check, alarms, new Backlog(options.backlogBytes));
     this.watch = new WatchService(options.watches, headers);
     this.lease = new LeaseService(store, headers, check, alarms, options.clock);
     var cluster =
@@ -162,6 +162,7 @@ public final class EtcdServer implements AutoCloseable {
     private InstantSource clock = InstantSource.system();
     private int maxRequestBytes = 3 << 19;
     private int maxTxnOps = 128;
+    private long backlogBytes = Runtime.getRuntime().maxMemory() / 8;
     private long quotaBytes;
     private String name = "default";
     private List<String> peerUrls = List.of("http://localhost:2380");
@@ -197,6 +198,12 @@ public final class EtcdServer implements AutoCloseable {
     /** The operations of a transaction; etcd's default of 128. */
     public Builder maxTxnOps(int value) {
       maxTxnOps = value;
+      return this;
+    }
+
+    /** The bytes of changes that may wait for the store; an eighth of the heap. */
+    public Builder backlogBytes(long value) {
+      backlogBytes = value;
       return this;
     }
 

@@ -26,12 +26,14 @@ final class KvService {
   private final Headers headers;
   private final RequestCheck check;
   private final Alarms alarms;
+  private final Backlog backlog;
 
-  KvService(Store store, Headers headers, RequestCheck check, Alarms alarms) {
+  KvService(Store store, Headers headers, RequestCheck check, Alarms alarms, Backlog backlog) {
     this.store = store;
     this.headers = headers;
     this.check = check;
     this.alarms = alarms;
+    this.backlog = backlog;
   }
 
   ServerServiceDefinition bind(Calls calls) {
@@ -68,8 +70,9 @@ final class KvService {
 
   private void put(PutRequest request, Answer<PutResponse> answer) {
     RequestCheck.put(request);
-    check.size(request);
+    int size = check.size(request);
     alarms.refusePut();
+    answer.enter(backlog, size);
     answer.sendWhen(
         store.txn(Txn.of(TxnWire.put(request)), answer.share()),
         result ->
@@ -78,8 +81,9 @@ final class KvService {
 
   private void delete(DeleteRangeRequest request, Answer<DeleteRangeResponse> answer) {
     RequestCheck.delete(request);
-    check.size(request);
+    int size = check.size(request);
     alarms.refuseChange();
+    answer.enter(backlog, size);
     answer.sendWhen(
         store.txn(Txn.of(TxnWire.delete(request)), answer.share()),
         result ->
@@ -90,12 +94,13 @@ final class KvService {
   private void txn(TxnRequest request, Answer<TxnResponse> answer) {
     check.txn(request);
     if (!RequestCheck.isReadOnly(request)) {
-      check.size(request);
+      int size = check.size(request);
       if (RequestCheck.hasPut(request)) {
         alarms.refusePut();
       } else {
         alarms.refuseChange();
       }
+      answer.enter(backlog, size);
     }
     answer.sendWhen(
         store.txn(TxnWire.txn(request), answer.share()),

@@ -106,13 +106,18 @@ record RequestCheck(int maxRequestBytes, int maxTxnOps) {
     }
   }
 
-  /** Refuses a change that would not fit into an entry of etcd's raft log. */
-  void size(MessageLite change) {
+  /**
+   * Refuses a change that would not fit into an entry of etcd's raft log.
+   *
+   * @return its size
+   */
+  int size(MessageLite change) {
     int size = change.getSerializedSize();
     int varint = (38 - Integer.numberOfLeadingZeros(size | 1)) / 7;
     if (RAFT_HEADER + 1 + varint + size > maxRequestBytes) {
       throw refuse(Errors.REQUEST_TOO_LARGE);
     }
+    return size;
   }
 
   /**
