@@ -8,6 +8,7 @@ import io.grpc.protobuf.services.HealthStatusManager;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
 import io.harikube.watch.WatchStream;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
@@ -91,6 +92,10 @@ public final class EtcdServer implements AutoCloseable {
             .addService(maintenance.bind(calls))
             .addService(new AuthService(headers).bind(calls))
             .addService(health.getHealthService());
+    if (address.socket() != null) {
+      // grpc-java sets it on every connection; those of unix sockets do not know it, and say so.
+      builder.withChildOption(ChannelOption.SO_KEEPALIVE, null);
+    }
     options.interceptors.forEach(builder::intercept);
     if (options.tls != null) {
       builder.sslContext(options.tls);

@@ -29,11 +29,19 @@ final class WatchService {
   }
 
   private StreamObserver<WatchRequest> watch(StreamObserver<WatchResponse> call) {
-    var session = new WatchSession(call, streams.get(), headers, sessions::remove);
+    WatchStream stream;
+    try {
+      stream = streams.get();
+    } catch (IllegalStateException e) {
+      // The watches have been closed before the server.
+      call.onError(Errors.STOPPED.asRuntimeException());
+      return new Ignored();
+    }
+    var session = new WatchSession(call, stream, headers, sessions::remove);
     sessions.add(session);
     session.start();
     if (stopped) {
-      session.stop(Errors.STOPPED);
+      session.stop();
     }
     return session;
   }
@@ -41,6 +49,18 @@ final class WatchService {
   /** Ends all streams, and those that come. The clients go elsewhere, or come back. */
   void stop() {
     stopped = true;
-    sessions.forEach(session -> session.stop(Errors.STOPPED));
+    sessions.forEach(session -> session.stop());
+  }
+
+  /** Requests of a call that has ended. */
+  private static final class Ignored implements StreamObserver<WatchRequest> {
+    @Override
+    public void onNext(WatchRequest request) {}
+
+    @Override
+    public void onError(Throwable failure) {}
+
+    @Override
+    public void onCompleted() {}
   }
 }

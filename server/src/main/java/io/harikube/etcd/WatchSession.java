@@ -1,6 +1,5 @@
 package io.harikube.etcd;
 
-import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.WatchCreateRequest;
@@ -14,7 +13,6 @@ import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
 import java.util.List;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One client's watch stream.
@@ -22,10 +20,10 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   requests (event loop) ──► WatchStream ──► sender (virtual thread) ──► client
  *
- *            client cancels, or fails
- *   OPEN ───────────────────────────────► CLOSED
- *     │          stop()                      ▲
- *     └────────────────────► STOPPING ───────┘ the sender has told the client
+ *          client cancels, or fails
+ *   OPEN ──────────────────────────────────► CLOSED
+ *     │  stop()                                 ▲
+ *     └─────────► sender is interrupted ────────┘ and has told the client to go elsewhere
  * </pre>
  *
  * <p>Requests are forwarded as they come. The sender waits until the client has taken what was sent
@@ -42,7 +40,6 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   private final ReadyGate gate;
   private final Thread sender;
   private final Consumer<WatchSession> onClose;
-  private volatile @Nullable Status stopping;
 
   WatchSession(
       StreamObserver<WatchResponse> call,
@@ -64,8 +61,7 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   }
 
   /** Ends the stream from this side. */
-  void stop(Status why) {
-    stopping = why;
+  void stop() {
     sender.interrupt();
   }
 
@@ -93,8 +89,8 @@ final class WatchSession implements StreamObserver<WatchRequest> {
         call.onNext(response(stream.take()));
       }
     } catch (InterruptedException e) {
-      Status why = stopping;
-      call.onError((why == null ? Errors.CANCELED : why).asRuntimeException());
+      // Also if the watches have been closed under us; a client that is gone does not see it.
+      call.onError(Errors.STOPPED.asRuntimeException());
     } catch (Throwable e) {
       call.onError(Errors.of(e).asRuntimeException());
     } finally {
