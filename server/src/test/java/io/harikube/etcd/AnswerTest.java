@@ -21,8 +21,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** An answer's memory is counted until it has been read, and never longer. */
+@Timeout(60)
 final class AnswerTest {
   private static final int SIZE = 1 << 20;
   private static final RangeRequest REQUEST = RangeRequest.getDefaultInstance();

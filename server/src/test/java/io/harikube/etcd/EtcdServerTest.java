@@ -65,9 +65,11 @@ import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The server and a store, as a client sees them. */
+@Timeout(60)
 final class EtcdServerTest {
   private static final long LEASE = 77;
 

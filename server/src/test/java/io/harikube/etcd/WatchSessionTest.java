@@ -25,8 +25,10 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** What passes between a client and a watch stream, whose messages the test writes. */
+@Timeout(60)
 final class WatchSessionTest {
   private static final Headers HEADERS = new Headers(() -> new Identity(1, 2, 3), () -> 9);
 
