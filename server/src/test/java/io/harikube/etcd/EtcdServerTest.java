@@ -2,7 +2,6 @@ package io.harikube.etcd;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.abort;
 
 import com.google.protobuf.ByteString;
 import io.grpc.CallOptions;
@@ -52,14 +51,9 @@ import io.harikube.etcd.proto.StatusRequest;
 import io.harikube.etcd.proto.StatusResponse;
 import io.harikube.etcd.proto.TxnRequest;
 import io.harikube.etcd.proto.TxnResponse;
-import io.harikube.sql.Endpoint;
-import io.harikube.sql.OpenException;
-import io.harikube.sql.SqlOptions;
-import io.harikube.sql.SqlStore;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
 import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
@@ -81,16 +75,7 @@ final class EtcdServerTest {
 
   @BeforeEach
   void start() throws Exception {
-    try {
-      store =
-          SqlStore.open(
-              SqlOptions.of(new Endpoint.Sqlite(dir.resolve("store.db"))), InstantSource.system());
-    } catch (OpenException e) {
-      if (String.valueOf(e.getMessage()).startsWith("not there yet")) {
-        abort("THE ETCD API IS NOT TESTED AGAINST A STORE: " + e.getMessage());
-      }
-      throw e;
-    }
+    store = TestStore.open(dir);
     server =
         EtcdServer.builder(
                 store,
