@@ -55,10 +55,19 @@ final class Environment implements IDefaultValueProvider {
     for (String variable : variables(option.longestName())) {
       String value = variables.get(variable);
       if (value != null && !value.isEmpty()) {
-        return value;
+        return option.arity().max() == 0 ? truth(value) : value;
       }
     }
     return null;
+  }
+
+  /** A switch as Go reads it, and so kine. */
+  private static String truth(String value) {
+    return switch (value) {
+      case "1", "t", "T", "TRUE", "True" -> "true";
+      case "0", "f", "F", "FALSE", "False" -> "false";
+      default -> value;
+    };
   }
 
   /** The variables that an option is looked for in, the strongest first. */

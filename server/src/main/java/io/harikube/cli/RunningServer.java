@@ -32,26 +32,28 @@ import org.slf4j.LoggerFactory;
 final class RunningServer implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(RunningServer.class);
 
+  /** Guarded by this. */
   private final Deque<AutoCloseable> started = new ArrayDeque<>();
+
+  /** Guarded by this. */
+  private boolean closed;
+
   private final Metrics metrics = new Metrics();
   private int port = -1;
   private @Nullable InetSocketAddress opsAddress;
 
-  private RunningServer() {}
-
   /**
-   * Starts a server.
+   * Starts the parts; called once. A {@link #close} that comes meanwhile, on another thread, ends
+   * it.
    *
    * @throws StartException why it cannot be, like the other two
    */
-  static RunningServer start(ServerOptions options, Map<String, String> environment, Parts parts)
+  void start(ServerOptions options, Map<String, String> environment, Parts parts)
       throws StartException, OpenException, TlsException {
-    RunningServer server = new RunningServer();
     try {
-      server.open(options, environment, parts);
-      return server;
+      open(options, environment, parts);
     } catch (StartException | OpenException | TlsException | RuntimeException e) {
-      server.close();
+      close();
       throw e;
     }
   }
@@ -74,7 +76,7 @@ final class RunningServer implements AutoCloseable {
 
     MemoryBudget budget = new MemoryBudget(answerBytes(options));
     Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
-    started.push(store);
+    add(store);
     metrics.observe(
         store,
         endpoint instanceof Endpoint.Sqlite sqlite ? sqlite.file() : null,
@@ -88,7 +90,7 @@ final class RunningServer implements AutoCloseable {
               options.compactTimeout,
               Executors.newSingleThreadScheduledExecutor(
                   Thread.ofPlatform().daemon().name("compactor").factory()));
-      started.push(compactor);
+      add(compactor);
       compactor.every(options.compactInterval);
     }
     Parts.Settings settings =
@@ -110,7 +112,7 @@ final class RunningServer implements AutoCloseable {
     } catch (IOException e) {
       throw listen.refused(e);
     }
-    started.push(serving);
+    add(serving);
     port = serving.port();
     if (ops != null) {
       ops.start(store, metrics, serving::alarms);
@@ -141,7 +143,7 @@ final class RunningServer implements AutoCloseable {
     boolean plain = pem == null || options.metricsIgnoreTlsConfig;
     try {
       OpsServer ops = OpsServer.bind(socket, plain || pem == null ? null : pem.context(null));
-      started.push(ops);
+      add(ops);
       return ops;
     } catch (IOException e) {
       throw address.refused(e);
@@ -197,15 +199,35 @@ final class RunningServer implements AutoCloseable {
     return opsAddress;
   }
 
+  private void add(AutoCloseable part) throws StartException {
+    synchronized (this) {
+      if (!closed) {
+        started.push(part);
+        return;
+      }
+    }
+    close(part);
+    throw new StartException("The server was stopped before it had started.");
+  }
+
+  private synchronized @Nullable AutoCloseable next() {
+    closed = true;
+    return started.poll();
+  }
+
   /** Closes all parts, the last one started first, whatever one of them says. */
   @Override
   public void close() {
-    while (!started.isEmpty()) {
-      try {
-        started.pop().close();
-      } catch (Exception e) {
-        LOG.warn("A part of the server could not be closed.", e);
-      }
+    for (AutoCloseable part = next(); part != null; part = next()) {
+      close(part);
+    }
+  }
+
+  private static void close(AutoCloseable part) {
+    try {
+      part.close();
+    } catch (Exception e) {
+      LOG.warn("A part of the server could not be closed.", e);
     }
   }
 }

@@ -41,8 +41,16 @@ final class ServerCommand implements Callable<Integer> {
     check("--compact-batch-size", options.compactBatchSize);
     check("--watch-progress-notify-interval", options.progressInterval.toMillis());
     Logging.configure(options.logFormat, options.debug);
-    RunningServer server = RunningServer.start(options, environment, parts);
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> shutDown(server), "shutdown"));
+    RunningServer server = new RunningServer();
+    Thread hook = new Thread(() -> shutDown(server), "shutdown");
+    Runtime.getRuntime().addShutdownHook(hook);
+    try {
+      server.start(options, environment, parts);
+    } catch (StartException | OpenException | TlsException | RuntimeException e) {
+      if (removed(hook)) {
+        throw e;
+      }
+    }
     new CountDownLatch(1).await();
     return 0;
   }
@@ -50,6 +58,15 @@ final class ServerCommand implements Callable<Integer> {
   private void check(String option, long value) {
     if (value <= 0) {
       throw new ParameterException(spec.commandLine(), option + " has to be greater than 0");
+    }
+  }
+
+  /** Whether the hook will not run: not if a signal has come meanwhile. */
+  private static boolean removed(Thread hook) {
+    try {
+      return Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      return false;
     }
   }
 

@@ -175,6 +175,6 @@ final class ServerOptions {
       paramLabel = "<bytes>",
       defaultValue = "0",
       description =
-          "The memory that all answers in flight may take together; 0 for 40 % of the heap.")
+          "The memory that all answers in flight may take together; 0 for 40 %% of the heap.")
   long maxAnswerBytes;
 }

@@ -225,6 +225,29 @@ public enum Metric {
     this.labels = List.of(labels);
   }
 
+  /** The name under which Prometheus knows it. */
+  public String fullName() {
+    return fullName;
+  }
+
+  /** What it says. */
+  public String help() {
+    return help;
+  }
+
+  public List<String> labels() {
+    return labels;
+  }
+
+  /** Its type for Prometheus. */
+  public String type() {
+    return switch (kind) {
+      case COUNTER -> "counter";
+      case GAUGE, LEVEL -> "gauge";
+      case HISTOGRAM -> "histogram";
+    };
+  }
+
   private static final class Buckets {
     private Buckets() {}
 

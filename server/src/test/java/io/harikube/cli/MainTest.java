@@ -72,6 +72,16 @@ class MainTest {
     assertThat(outcome.out).isEmpty();
   }
 
+  @ParameterizedTest
+  @CsvSource({"1, 1", "true, 1", "T, 1", "0, 0", "'', 0"})
+  void switchesInTheEnvironmentAsInGo(String value, int set) {
+    ServerCommand command = new ServerCommand(Map.of(), new StubParts().parts());
+    new CommandLine(command)
+        .setDefaultValueProvider(new Environment(Map.of("KINE_SKIP_VERIFY", value)))
+        .parseArgs();
+    assertThat(command.options.datastore.skipVerify).isEqualTo(set == 1);
+  }
+
   @Test
   void version() {
     Outcome outcome = run("version");

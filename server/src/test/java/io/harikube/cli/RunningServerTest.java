@@ -70,8 +70,10 @@ class RunningServerTest {
     new CommandLine(command)
         .setDefaultValueProvider(new Environment(environment))
         .parseArgs(arguments);
-    server = RunningServer.start(command.options, environment, stub.parts());
-    return server;
+    RunningServer running = new RunningServer();
+    server = running;
+    running.start(command.options, environment, stub.parts());
+    return running;
   }
 
   private void refused(String sentence, String... arguments) {
@@ -109,8 +111,8 @@ class RunningServerTest {
         "--listen-address=2379",
         OPS);
     refused(
-        "--listen-address names the host \"no.such.invalid\", which is not known.",
-        "--listen-address=no.such.invalid:1",
+        "--listen-address names the host \"a..b\", which is not known.",
+        "--listen-address=a..b:1",
         OPS);
     refused(
         "--listen-address begins with \"ftp://\"; write host:port or unix:///path.",
@@ -159,6 +161,15 @@ class RunningServerTest {
     stub.refusal = new IOException("Failed to bind", new IOException("Address already in use"));
     assertThatThrownBy(() -> start(PORT, OPS))
         .hasMessage("The address 127.0.0.1:0 is already in use.");
+    assertThat(stub.store.closed).isTrue();
+  }
+
+  @Test
+  void whatIsStoppedWhileItStartsLeavesNothingBehind() {
+    stub.opening = () -> requireNonNull(server).close();
+    assertThatThrownBy(() -> start(PORT, OPS))
+        .hasMessage("The server was stopped before it had started.");
+    assertThat(stub.steps).containsExactly("open");
     assertThat(stub.store.closed).isTrue();
   }
 

@@ -17,12 +17,14 @@ final class StubParts {
   @Nullable SqlOptions opened;
   Parts.@Nullable Settings served;
   @Nullable IOException refusal;
+  Runnable opening = () -> {};
 
   Parts parts() {
     return new Parts(
         (options, clock, metrics) -> {
           steps.add("open");
           opened = options;
+          opening.run();
           return store;
         },
         (store, settings) -> {

@@ -82,15 +82,7 @@ class MetricsTest {
     assertThat(types)
         .containsAll(
             Arrays.stream(Metric.values())
-                .map(
-                    metric ->
-                        "# TYPE "
-                            + metric.fullName
-                            + switch (metric.kind) {
-                              case COUNTER -> " counter";
-                              case HISTOGRAM -> " histogram";
-                              case GAUGE, LEVEL -> " gauge";
-                            })
+                .map(metric -> "# TYPE " + metric.fullName + " " + metric.type())
                 .toList());
     assertThat(types)
         .allMatch(
