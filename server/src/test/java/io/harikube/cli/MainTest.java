@@ -108,6 +108,7 @@ class MainTest {
             "The endpoint's scheme \"mysql\" is not supported; supported are"
                 + " sqlite:///path/to/file.db and postgres://user@host:port/database.");
     assertThat(child.exitValue()).isEqualTo(1);
+    assertThat(child.inputReader().lines()).isEmpty();
   }
 
   @Test
@@ -144,5 +145,6 @@ class MainTest {
     }
     assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(child.exitValue()).isZero();
+    assertThat(child.inputReader().lines()).isEmpty();
   }
 }
