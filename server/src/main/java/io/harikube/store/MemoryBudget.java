@@ -51,6 +51,16 @@ public final class MemoryBudget {
     }
   }
 
+  /** How many shares wait for their turn now. */
+  public int waiting() {
+    lock.lock();
+    try {
+      return waiters.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** A share that holds nothing yet. */
   public Share open() {
     return new Share();
