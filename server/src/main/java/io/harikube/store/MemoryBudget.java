@@ -70,14 +70,19 @@ public final class MemoryBudget {
     lock.lock();
     try {
       used -= bytes;
-      while (!waiters.isEmpty() && requireNonNull(waiters.peek()).bytes <= capacity - used) {
-        Waiter next = requireNonNull(waiters.poll());
-        used += next.bytes;
-        next.done = true;
-        next.granted.signal();
-      }
+      grant();
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Serves those who wait, as far as there is room. The lock is held. */
+  private void grant() {
+    while (!waiters.isEmpty() && requireNonNull(waiters.peek()).bytes <= capacity - used) {
+      Waiter next = requireNonNull(waiters.poll());
+      used += next.bytes;
+      next.done = true;
+      next.granted.signal();
     }
   }
 
@@ -167,6 +172,7 @@ public final class MemoryBudget {
         } else {
           waiters.remove(waiter);
         }
+        grant();
         throw new StoreException(StoreException.Reason.UNAVAILABLE, "the request was given up", e);
       }
     }
