@@ -14,10 +14,18 @@ public interface WatchStream extends AutoCloseable {
   /** Ends a watch; the answer comes as a message. An unknown id is ignored, as etcd does. */
   void cancel(long watchId);
 
-  /** Asks for a progress message for the whole stream, once all its watches have caught up. */
+  /**
+   * Asks for a progress message for the whole stream, once all its watches have caught up. Requests
+   * that have not been answered yet are answered together; a stream without watches does not
+   * answer.
+   */
   void progress();
 
-  /** Waits for the next message. */
+  /**
+   * Waits for the next message.
+   *
+   * @throws InterruptedException if the thread has been interrupted, or the stream closed
+   */
   WatchMessage take() throws InterruptedException;
 
   /** Ends all watches of the stream. */

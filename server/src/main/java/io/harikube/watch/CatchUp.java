@@ -1,0 +1,159 @@
+package io.harikube.watch;
+
+import io.harikube.store.Event;
+import io.harikube.store.EventLog;
+import io.harikube.store.EventLog.Page;
+import io.harikube.store.StoreException;
+import io.harikube.store.StoreException.Reason;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Reads for the watches that are behind: each turn a page, from the recent events if they go back
+ * far enough, else from the log, which only a few turns read at the same time. Streams decide whose
+ * turn it is. A turn ends with exactly one call to the stream of its watch.
+ *
+ * <p>Reading is tried again, with growing pauses, until it succeeds: that the database is away does
+ * not end a watch. Safe for use by several threads.
+ */
+final class CatchUp {
+  private static final Logger log = LoggerFactory.getLogger(CatchUp.class);
+  private static final long FIRST_PAUSE_MILLIS = 50;
+  private static final long LONGEST_PAUSE_MILLIS = 5_000;
+
+  private final EventLog events;
+  private final WatchOptions options;
+  private final HubThreads threads;
+  private final RecentEvents recent;
+  private final Dispatcher dispatcher;
+  private final WatchStats stats;
+  private final ReadPermits permits;
+  private final AtomicBoolean failing = new AtomicBoolean();
+
+  CatchUp(
+      EventLog events,
+      WatchOptions options,
+      HubThreads threads,
+      RecentEvents recent,
+      Dispatcher dispatcher,
+      WatchStats stats) {
+    this.events = events;
+    this.options = options;
+    this.threads = threads;
+    this.recent = recent;
+    this.dispatcher = dispatcher;
+    this.stats = stats;
+    this.permits = new ReadPermits(options.concurrentReads(), threads.readers());
+  }
+
+  /** How long to wait after so many failures in a row. */
+  static Duration pause(int failures) {
+    return Duration.ofMillis(
+        Math.min(LONGEST_PAUSE_MILLIS, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 10)));
+  }
+
+  /** Begins the turn of a watch that needs the events from revision {@code from} on. */
+  void start(Watcher watcher, long from) {
+    threads.readers().execute(() -> turn(watcher, from));
+  }
+
+  private void turn(Watcher watcher, long from) {
+    try {
+      long compacted = events.compactedRevision();
+      if (from < compacted) {
+        watcher.stream.compacted(watcher, compacted);
+        return;
+      }
+      long to = dispatcher.dispatched();
+      if (from > to) {
+        watcher.stream.replayed(watcher, List.of(), from - 1);
+        return;
+      }
+      Page page =
+          recent.read(
+              watcher.request.range(),
+              watcher.view,
+              from,
+              to,
+              options.pageBytes(),
+              Integer.MAX_VALUE);
+      if (page == null) {
+        permits.run(() -> readLog(watcher, from));
+      } else {
+        deliver(watcher, page);
+      }
+    } catch (Throwable e) {
+      retry(watcher, e);
+    }
+  }
+
+  private void readLog(Watcher watcher, long from) {
+    try {
+      if (!watcher.stream.isReplaying(watcher)) {
+        watcher.stream.replayed(watcher, List.of(), from - 1);
+        return;
+      }
+      stats.logReads.increment();
+      Page page =
+          events.read(
+              watcher.request.range(),
+              from,
+              dispatcher.dispatched(),
+              watcher.view.previous(),
+              options.pageBytes());
+      if (page.through() < from) {
+        throw new IllegalStateException("a page of the log without a revision");
+      }
+      if (failing.compareAndSet(true, false)) {
+        log.info("Watches can read the log again");
+      }
+      deliver(watcher, page);
+    } catch (Throwable e) {
+      if (e instanceof StoreException refused && refused.reason() == Reason.COMPACTED) {
+        compacted(watcher, from);
+      } else {
+        retry(watcher, e);
+      }
+    }
+  }
+
+  private void compacted(Watcher watcher, long from) {
+    try {
+      watcher.stream.compacted(watcher, Math.max(from + 1, events.compactedRevision()));
+    } catch (RuntimeException e) {
+      retry(watcher, e);
+    }
+  }
+
+  private void deliver(Watcher watcher, Page page) {
+    List<Batch> batches;
+    try {
+      List<Event> wanted = new ArrayList<>(page.events().size());
+      for (Event event : page.events()) {
+        if (watcher.view.wants(event)) {
+          wanted.add(watcher.view.previous() ? event : Slice.bare(event));
+        }
+      }
+      batches = Batch.split(wanted, options.messageBytes());
+    } catch (RuntimeException e) {
+      log.error("A watch failed and is canceled: {}", watcher.request, e);
+      watcher.stream.broken(watcher);
+      return;
+    }
+    watcher.stream.replayed(watcher, batches, page.through());
+  }
+
+  private void retry(Watcher watcher, Throwable e) {
+    if (failing.compareAndSet(false, true)) {
+      log.warn("Reading the log for watches failed; it is tried again", e);
+    }
+    int failures = watcher.stream.failed(watcher);
+    if (failures > 0) {
+      threads.timer().after(pause(failures), () -> watcher.stream.retry(watcher));
+    }
+  }
+}
