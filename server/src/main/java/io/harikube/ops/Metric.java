@@ -4,6 +4,7 @@ import static io.harikube.ops.Metric.Kind.COUNTER;
 import static io.harikube.ops.Metric.Kind.GAUGE;
 import static io.harikube.ops.Metric.Kind.HISTOGRAM;
 import static io.harikube.ops.Metric.Kind.LEVEL;
+import static io.harikube.ops.Metric.Kind.TOTAL;
 
 import java.util.List;
 
@@ -79,7 +80,7 @@ public enum Metric {
       "Watchers that have not caught up with the present and read the log."),
   PENDING_EVENTS(
       LEVEL, "etcd_debugging_mvcc_pending_events_total", "Events in the queues of all streams."),
-  EVENTS(COUNTER, "etcd_debugging_mvcc_events_total", "Events handed to watch streams."),
+  EVENTS(TOTAL, "etcd_debugging_mvcc_events_total", "Events handed to watch streams."),
   COMPACTED_ROWS(
       COUNTER, "etcd_debugging_mvcc_db_compaction_keys_total", "Rows that compaction removed."),
   COMPACTION_PAUSE(
@@ -181,10 +182,20 @@ public enum Metric {
   CONNECTIONS_BUSY(LEVEL, "harikube_connections_busy", "Connections that somebody uses."),
   CONNECTIONS_AWAITED(
       LEVEL, "harikube_connections_awaited", "Requests that wait for a connection."),
-  WATCHER_FALLBACKS(
-      COUNTER,
-      "harikube_watcher_fallbacks_total",
-      "How often a watcher fell back to reading the log, because its queue was full."),
+  WATCH_PENDING_BYTES(
+      LEVEL, "harikube_watch_pending_bytes", "Bytes of events in the queues of all streams."),
+  WATCH_LAG(
+      LEVEL,
+      "harikube_watch_lag_revisions",
+      "How many revisions have been committed, but not yet handed to the streams."),
+  WATCH_LOG_READS(
+      TOTAL,
+      "harikube_watch_log_reads_total",
+      "How often the log was read for watchers that have not caught up."),
+  WATCH_DROPPED_COMMITS(
+      TOTAL,
+      "harikube_watch_dropped_commits_total",
+      "Commits that watches read from the log, because memory held too much already."),
   ANSWERS_USED(LEVEL, "harikube_answers_memory_used_bytes", "Bytes that answers in flight hold."),
   ANSWERS_CAPACITY(
       LEVEL, "harikube_answers_memory_capacity_bytes", "Bytes that answers in flight may hold."),
@@ -199,6 +210,8 @@ public enum Metric {
     GAUGE,
     /** Is read when somebody looks. */
     LEVEL,
+    /** Counts up elsewhere, and is read when somebody looks. */
+    TOTAL,
     /** Takes observations into buckets. */
     HISTOGRAM
   }
@@ -242,7 +255,7 @@ public enum Metric {
   /** Its type for Prometheus. */
   public String type() {
     return switch (kind) {
-      case COUNTER -> "counter";
+      case COUNTER, TOTAL -> "counter";
       case GAUGE, LEVEL -> "gauge";
       case HISTOGRAM -> "histogram";
     };

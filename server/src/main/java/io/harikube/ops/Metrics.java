@@ -9,6 +9,7 @@ import io.prometheus.metrics.core.datapoints.CounterDataPoint;
 import io.prometheus.metrics.core.datapoints.DistributionDataPoint;
 import io.prometheus.metrics.core.datapoints.GaugeDataPoint;
 import io.prometheus.metrics.core.metrics.Counter;
+import io.prometheus.metrics.core.metrics.CounterWithCallback;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
@@ -99,6 +100,18 @@ public final class Metrics implements StoreMetrics {
                     }
                   })
               .register(registry);
+      case TOTAL ->
+          CounterWithCallback.builder()
+              .name(metric.fullName)
+              .help(metric.help)
+              .callback(
+                  callback -> {
+                    DoubleSupplier total = levels.get(metric);
+                    if (total != null) {
+                      callback.call(total.getAsDouble());
+                    }
+                  })
+              .register(registry);
     }
   }
 
@@ -123,8 +136,8 @@ public final class Metrics implements StoreMetrics {
     return requireNonNull(histograms.get(metric));
   }
 
-  /** From now on {@code metric} is read here. */
-  void level(Metric metric, DoubleSupplier level) {
+  /** From now on {@code metric}, a level or a total, is read here. */
+  public void level(Metric metric, DoubleSupplier level) {
     levels.put(metric, level);
   }
 
@@ -186,8 +199,6 @@ public final class Metrics implements StoreMetrics {
       case COMPACTED_ROWS -> Metric.COMPACTED_ROWS;
       case SLOW_STATEMENTS -> Metric.SLOW_STATEMENTS;
       case RECONNECTS -> Metric.RECONNECTS;
-      case EVENTS -> Metric.EVENTS;
-      case SLOW_WATCHERS -> Metric.WATCHER_FALLBACKS;
     };
   }
 
@@ -199,10 +210,6 @@ public final class Metrics implements StoreMetrics {
       case CONNECTIONS -> Metric.CONNECTIONS;
       case CONNECTIONS_BUSY -> Metric.CONNECTIONS_BUSY;
       case CONNECTIONS_AWAITED -> Metric.CONNECTIONS_AWAITED;
-      case WATCH_STREAMS -> Metric.WATCH_STREAMS;
-      case WATCHERS -> Metric.WATCHERS;
-      case UNSYNCED_WATCHERS -> Metric.SLOW_WATCHERS;
-      case PENDING_EVENTS -> Metric.PENDING_EVENTS;
     };
   }
 }

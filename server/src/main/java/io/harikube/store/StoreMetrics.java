@@ -3,9 +3,9 @@ package io.harikube.store;
 import java.util.function.LongSupplier;
 
 /**
- * What the store and the watches tell about their work, for whoever measures it. Called on hot
- * paths and from any thread: implementations count, and neither block nor throw. The three lists
- * below are all there is to report; how it is published is not the store's business.
+ * What a store tells about its work, for whoever measures it. Called on hot paths and from any
+ * thread: implementations count, and neither block nor throw. The three lists below are all there
+ * is to report; how it is published is not the store's business.
  */
 public interface StoreMetrics {
   /** Nobody measures. */
@@ -37,10 +37,6 @@ public interface StoreMetrics {
     SLOW_STATEMENTS,
     /** Times that the writer lost its connection to the database and made a new one. */
     RECONNECTS,
-    /** Events handed to watch streams. */
-    EVENTS,
-    /** Times that a watcher fell back to reading the log, because its queue was full. */
-    SLOW_WATCHERS,
   }
 
   /** Things that take time, in nanoseconds. */
@@ -79,14 +75,6 @@ public interface StoreMetrics {
     CONNECTIONS_BUSY,
     /** Requests that wait for a connection to the database. */
     CONNECTIONS_AWAITED,
-    /** Watch streams. */
-    WATCH_STREAMS,
-    /** Watchers. */
-    WATCHERS,
-    /** Watchers that read the log, because they have not caught up with the present. */
-    UNSYNCED_WATCHERS,
-    /** Events in the queues of all streams. */
-    PENDING_EVENTS,
   }
 
   /** {@code what} happened {@code times} times. */

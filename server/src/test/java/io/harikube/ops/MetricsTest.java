@@ -69,7 +69,7 @@ class MetricsTest {
   @Test
   void namesAndTypesAreThoseOfTheList() {
     for (Metric metric : Metric.values()) {
-      if (metric.labels.isEmpty() && metric.kind == Metric.Kind.LEVEL) {
+      if (metric.kind == Metric.Kind.LEVEL || metric.kind == Metric.Kind.TOTAL) {
         metrics.level(metric, () -> 1);
       } else if (metric.kind == Metric.Kind.GAUGE) {
         metrics.gauge(metric, metric.labels.toArray(new String[0]));
