@@ -12,8 +12,10 @@ import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.Txn;
 import java.time.InstantSource;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -25,17 +27,19 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the storage contract means, in plain collections: the list of all changes is never cut, and
- * a read of an old revision goes through it from the start. Made to be obviously right, not fast.
- * Used by one thread at a time.
+ * What the storage contract means, in plain collections: a list of all changes since the compacted
+ * revision, and the keys before them. A read of an old revision goes through the list from the
+ * start. Made to be obviously right, not fast. Used by one thread at a time.
  */
 public final class Model {
   private static final int MIN_LEASE_TTL = 2;
 
   private final InstantSource clock;
   private final List<KeyValue> history = new ArrayList<>();
+  private NavigableMap<Bytes, KeyValue> base = new TreeMap<>();
   private final NavigableMap<Long, Lease> leases = new TreeMap<>();
-  private NavigableMap<Bytes, KeyValue> live = new TreeMap<>();
+  private final NavigableMap<Bytes, KeyValue> live = new TreeMap<>();
+  private final Deque<Runnable> undo = new ArrayDeque<>();
   private long revision = 1;
   private long compacted;
 
@@ -53,7 +57,7 @@ public final class Model {
 
   /** All keys as they were at {@code at}. */
   public NavigableMap<Bytes, KeyValue> state(long at) {
-    NavigableMap<Bytes, KeyValue> state = new TreeMap<>();
+    NavigableMap<Bytes, KeyValue> state = new TreeMap<>(base);
     for (KeyValue change : history) {
       if (change.modRevision() > at) {
         break;
@@ -147,6 +151,7 @@ public final class Model {
     decide(txn, holding);
     check(txn, holding);
     int before = history.size();
+    undo.clear();
     try {
       OpResult.Txn result = run(txn, holding, before);
       accept.accept(result);
@@ -154,7 +159,7 @@ public final class Model {
       return result;
     } catch (StoreException e) {
       history.subList(before, history.size()).clear();
-      live = state(revision);
+      undo.forEach(Runnable::run);
       throw e;
     }
   }
@@ -254,6 +259,8 @@ public final class Model {
   }
 
   private void change(KeyValue kv) {
+    KeyValue old = live.get(kv.key());
+    undo.push(old == null ? () -> live.remove(kv.key()) : () -> live.put(old.key(), old));
     history.add(kv);
     step(live, kv);
   }
@@ -266,6 +273,8 @@ public final class Model {
     if (at > revision) {
       throw new StoreException(Reason.FUTURE_REVISION, "the revision is not there yet");
     }
+    base = state(at - 1);
+    history.removeIf(change -> change.modRevision() < at);
     compacted = at;
     return revision;
   }
@@ -332,7 +341,7 @@ public final class Model {
       throw new StoreException(Reason.COMPACTED, "the revision has been compacted");
     }
     List<Event> page = new ArrayList<>();
-    Map<Bytes, KeyValue> state = new TreeMap<>();
+    Map<Bytes, KeyValue> state = new TreeMap<>(base);
     long weight = 0;
     for (KeyValue change : history) {
       KeyValue old = state.get(change.key());

@@ -14,6 +14,7 @@ import io.harikube.store.RangeQuery;
 import io.harikube.store.Store;
 import io.harikube.store.StoreException;
 import io.harikube.store.Txn;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -29,14 +30,19 @@ import org.jspecify.annotations.Nullable;
 public final class TestStore implements AutoCloseable {
   private static final long BUDGET = 512L << 20;
 
-  private final TestClock clock = new TestClock();
+  private final TestClock clock;
   private final MemoryBudget budget = new MemoryBudget(BUDGET);
   private final Place place;
   private final UnaryOperator<SqlOptions> options;
   private Store store;
 
   TestStore(Place place, UnaryOperator<SqlOptions> options) {
+    this(place, options, new TestClock());
+  }
+
+  private TestStore(Place place, UnaryOperator<SqlOptions> options, TestClock clock) {
     this.place = place;
+    this.clock = clock;
     this.options = options;
     this.store = openStore();
   }
@@ -88,6 +94,13 @@ public final class TestStore implements AutoCloseable {
   public void reopen() {
     store.close();
     store = openStore();
+  }
+
+  /** A store on what a crash at this moment would leave of SQLite's files; this one goes on. */
+  public TestStore crashImage() throws IOException {
+    Place.InSqlite image = new Place.InSqlite();
+    SqliteImage.copy(file(), image.file());
+    return new TestStore(image, options, clock);
   }
 
   /** Opens a second store on the same database; the caller closes it. */
