@@ -17,8 +17,6 @@ import org.jspecify.annotations.Nullable;
  * those of the inbox and the executors, which are held for a moment and take none.
  */
 final class HubStream implements WatchStream {
-  private static final String FAILED = "etcdserver: the watch failed";
-
   private final WatchHub hub;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition ready = lock.newCondition();
@@ -212,9 +210,7 @@ final class HubStream implements WatchStream {
   void fail(Watcher watcher) {
     lock.lock();
     try {
-      if (watcher.state != State.CANCELED) {
-        watchers.endWith(watcher, new Canceled(watcher.id, hub.received(), false, 0, FAILED));
-      }
+      watchers.fail(watcher);
     } finally {
       unlock();
     }
@@ -293,7 +289,7 @@ final class HubStream implements WatchStream {
     lock.lock();
     try {
       if (watchers.endTurn(watcher)) {
-        fail(watcher);
+        watchers.fail(watcher);
       }
       watchers.beginTurns();
     } finally {

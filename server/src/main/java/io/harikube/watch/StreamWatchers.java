@@ -9,6 +9,8 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The watches of one stream, and the steps that they take.
@@ -20,9 +22,11 @@ import org.jspecify.annotations.Nullable;
  * <p>Guarded by the lock of the stream.
  */
 final class StreamWatchers {
+  private static final Logger log = LoggerFactory.getLogger(StreamWatchers.class);
   private static final String COMPACTED = "etcdserver: mvcc: required revision has been compacted";
   private static final String EMPTY_RANGE = "mvcc: watcher range is empty";
   private static final String DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream";
+  private static final String FAILED = "etcdserver: the watch failed";
   private static final int ENDED_IDS = 1024;
   private static final long NONE = -1;
 
@@ -104,6 +108,13 @@ final class StreamWatchers {
     queue.add(new Canceled(id, hub.received(), false, 0, ""));
   }
 
+  /** Ends a watch that cannot be served. */
+  void fail(Watcher watcher) {
+    if (watcher.state != State.CANCELED) {
+      endWith(watcher, new Canceled(watcher.id, hub.received(), false, 0, FAILED));
+    }
+  }
+
   /** Ends a watch without the client having asked for it. */
   void endWith(Watcher watcher, Canceled message) {
     end(watcher);
@@ -161,7 +172,13 @@ final class StreamWatchers {
       Watcher watcher = waiting.removeFirst();
       move(watcher, State.REPLAYING);
       reading++;
-      hub.catchUp().start(watcher, watcher.next);
+      try {
+        hub.catchUp().start(watcher, watcher.next);
+      } catch (RuntimeException e) {
+        log.error("A watch failed and is canceled: {}", watcher.request, e);
+        reading--;
+        fail(watcher);
+      }
     }
   }
 

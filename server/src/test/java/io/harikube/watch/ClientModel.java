@@ -83,7 +83,7 @@ final class ClientModel {
   }
 
   void create(WatchRequest request) {
-    requests.add(new Requested(request, sequence++, log.revision(), log.compactedRevision()));
+    requests.add(new Requested(request, sequence++, log.published(), log.compactedRevision()));
     stream.create(request);
   }
 
@@ -97,7 +97,7 @@ final class ClientModel {
   }
 
   void progress() {
-    progressRequests.add(log.revision());
+    progressRequests.add(log.published());
     stream.progress();
   }
 

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** The contract of an event log, kept in memory. */
@@ -21,8 +22,10 @@ final class TestLog implements EventLog {
   private final List<Event> events = new ArrayList<>();
   private final Map<Bytes, KeyValue> live = new HashMap<>();
   private BooleanSupplier failure = () -> false;
+  private UnaryOperator<Event> tamper = UnaryOperator.identity();
   private @Nullable Consumer<Commit> listener;
   private long revision = 1;
+  private volatile long published = 1;
   private long compacted;
   private int reads;
 
@@ -57,12 +60,13 @@ final class TestLog implements EventLog {
         return;
       }
       events.addAll(changed);
-      commit = new Commit(first, revision, tooLarge ? null : List.copyOf(changed));
+      commit = new Commit(first, revision, tooLarge ? null : changed.stream().map(tamper).toList());
       to = listener;
     }
     if (to != null) {
       to.accept(commit);
     }
+    published = commit.lastRevision();
   }
 
   void commit(Change... changes) {
@@ -98,6 +102,16 @@ final class TestLog implements EventLog {
   /** Makes reads fail whenever {@code newFailure} says so. */
   synchronized void failWhen(BooleanSupplier newFailure) {
     failure = newFailure;
+  }
+
+  /** Changes events on their way out. */
+  synchronized void tamper(UnaryOperator<Event> newTamper) {
+    tamper = newTamper;
+  }
+
+  /** The revision that the listener knows of, as clients see it. */
+  long published() {
+    return published;
   }
 
   synchronized long revision() {
@@ -169,7 +183,7 @@ final class TestLog implements EventLog {
       bytes += more;
       through = current;
     }
-    return new Page(page, to);
+    return new Page(page.stream().map(tamper).toList(), to);
   }
 
   @Override

@@ -7,8 +7,6 @@ import ch.qos.logback.classic.Logger;
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
 import io.harikube.watch.TestLog.Change;
-import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -63,17 +61,13 @@ class WatchSimulationTest {
   }
 
   private static final class Simulation {
-    private static final Duration TICK = Duration.ofDays(1);
     private static final String[] PARTS = {"a", "b", "ab", "\u00ff", ""};
 
     private final Random random;
     private final TestLog log = new TestLog();
     private final WatchOptions options;
     private final WatchHub hub;
-    private final ArrayDeque<Runnable> dispatcher = new ArrayDeque<>();
-    private final List<Runnable> readers = new ArrayList<>();
-    private final List<Runnable> timers = new ArrayList<>();
-    private final List<Runnable> ticks = new ArrayList<>();
+    private final ManualThreads threads;
     private final List<ClientModel> clients = new ArrayList<>();
     private int errorPercent;
 
@@ -90,20 +84,12 @@ class WatchSimulationTest {
               messageBytes,
               messageBytes * anyOf(1, 2, 1_000),
               1 + random.nextInt(3),
-              TICK);
+              ManualThreads.TICK);
       for (int i = random.nextInt(20); i > 0; i--) {
         commit();
       }
-      hub =
-          new WatchHub(
-              log,
-              options,
-              new HubThreads(
-                  dispatcher::add,
-                  readers::add,
-                  (delay, task) -> (delay.equals(TICK) ? ticks : timers).add(task),
-                  1,
-                  () -> {}));
+      threads = new ManualThreads(random);
+      hub = new WatchHub(log, options, threads.threads());
       log.failWhen(() -> random.nextInt(100) < errorPercent);
     }
 
@@ -145,7 +131,7 @@ class WatchSimulationTest {
 
     private void assertIdleWatchesAreTold() {
       for (int i = 0; i < 2; i++) {
-        tick();
+        threads.tick();
         settle();
       }
       for (ClientModel client : clients) {
@@ -162,13 +148,13 @@ class WatchSimulationTest {
       if (choice < 20) {
         commit();
       } else if (choice < 45) {
-        runNext(dispatcher);
+        threads.dispatch();
       } else if (choice < 60) {
-        runAny(readers);
+        threads.read();
       } else if (choice < 63) {
-        runAny(timers);
+        threads.time();
       } else if (choice < 65) {
-        tick();
+        threads.tick();
       } else if (choice < 68) {
         if (clients.size() < 4) {
           clients.add(new ClientModel(log, hub.openStream(), options, true));
@@ -268,39 +254,17 @@ class WatchSimulationTest {
       return PARTS[random.nextInt(PARTS.length)];
     }
 
-    private void tick() {
-      List<Runnable> due = List.copyOf(ticks);
-      ticks.clear();
-      due.forEach(Runnable::run);
-    }
-
     /** Runs everything until nothing is left to do. */
     private void settle() {
       boolean busy = true;
       while (busy) {
-        busy = runNext(dispatcher);
-        busy |= runAny(readers);
-        busy |= runAny(timers);
+        busy = threads.dispatch();
+        busy |= threads.read();
+        busy |= threads.time();
         for (ClientModel client : clients) {
           busy |= take(client);
         }
       }
-    }
-
-    private static boolean runNext(ArrayDeque<Runnable> tasks) {
-      Runnable task = tasks.poll();
-      if (task != null) {
-        task.run();
-      }
-      return task != null;
-    }
-
-    private boolean runAny(List<Runnable> tasks) {
-      if (tasks.isEmpty()) {
-        return false;
-      }
-      tasks.remove(random.nextInt(tasks.size())).run();
-      return true;
     }
 
     private int anyOf(int... choices) {
