@@ -28,6 +28,7 @@ final class RangeReader {
       SELECT m.revision, m.compacted, v.id, v.create_revision, v.version, v.lease, l.value
       FROM meta m LEFT JOIN live v ON v.key = ? LEFT JOIN log l ON l.id = v.id""";
   private static final int FIRST_PAGE_ROWS = 64;
+  private static final int GUESSED_ROW_BYTES = 1024;
   private static final int PAGE_ROWS = 1000;
   private static final long PAGE_BYTES = 1 << 20;
 
@@ -65,7 +66,7 @@ final class RangeReader {
       }
     }
     try (Pins.Pin _ = pins.pin(query.revision())) {
-      Walk walk = new Walk(query, new Collector(share, 0));
+      Walk walk = new Walk(query, new Collector(share, 0), PAGE_BYTES);
       dialect.readers().snapshot(walk::first);
       while (!walk.done) {
         dialect.readers().snapshot(walk::next);
@@ -80,7 +81,7 @@ final class RangeReader {
       RangeQuery query, MemoryBudget.Share share, int partBytes, Consumer<OpResult.Range> parts)
       throws SQLException {
     try (Pins.Pin _ = pins.pin(query.revision())) {
-      Walk walk = new Walk(query, new Collector(share, 0));
+      Walk walk = new Walk(query, new Collector(share, 0), Math.min(partBytes, PAGE_BYTES));
       dialect.readers().snapshot(walk::first);
       while (!walk.done) {
         if (walk.collector.bytes() >= partBytes) {
@@ -148,10 +149,13 @@ final class RangeReader {
     private long count;
     private boolean more;
     private boolean done;
-    private int rows = FIRST_PAGE_ROWS;
+    private final long pageBytes;
+    private int rows;
 
-    Walk(RangeQuery query, Collector collector) {
+    Walk(RangeQuery query, Collector collector, long pageBytes) {
       this.query = query;
+      this.pageBytes = pageBytes;
+      this.rows = Math.clamp(pageBytes / GUESSED_ROW_BYTES, 1, FIRST_PAGE_ROWS);
       this.collector = collector;
       this.rest = query.range();
     }
@@ -215,7 +219,7 @@ final class RangeReader {
       } else {
         rest = rest.from(next);
         long average = got == 0 ? 1 : Math.max(1, (collector.bytes() - bytesBefore) / got);
-        rows = Math.clamp(PAGE_BYTES / average, FIRST_PAGE_ROWS / 4, PAGE_ROWS);
+        rows = Math.clamp(pageBytes / average, 1, PAGE_ROWS);
       }
     }
 

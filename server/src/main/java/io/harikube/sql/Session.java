@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
@@ -33,8 +34,17 @@ final class Session implements AutoCloseable {
     return statement;
   }
 
+  /** Runs {@code sql} and passes over what it answers. */
   void execute(String sql) throws SQLException {
-    prepare(sql).execute();
+    PreparedStatement statement = prepare(sql);
+    if (statement.execute()) {
+      // A statement that is not at its end holds up the next commit of SQLite.
+      try (ResultSet rows = statement.getResultSet()) {
+        while (rows.next()) {
+          rows.getObject(1);
+        }
+      }
+    }
   }
 
   @Override
