@@ -23,6 +23,7 @@ final class Collector {
   private final MemoryBudget.Share share;
   private final List<KeyValue> kvs = new ArrayList<>();
   private long bytes;
+  private long pageEnd = Long.MAX_VALUE;
 
   /**
    * @param base what the answer has counted against its share already, in bytes
@@ -40,6 +41,16 @@ final class Collector {
     kvs.add(kv);
   }
 
+  /** Begins a page, which is full with this many bytes. */
+  void page(long pageBytes) {
+    pageEnd = bytes + pageBytes;
+  }
+
+  /** Whether the page has the bytes that it may have; a reader stops then. */
+  boolean isFull() {
+    return bytes >= pageEnd;
+  }
+
   /** An empty collector for the next part of the same answer. */
   Collector next() {
     return new Collector(share, 0);
@@ -55,6 +66,10 @@ final class Collector {
 
   KeyValue last() {
     return kvs.getLast();
+  }
+
+  void removeLast() {
+    kvs.removeLast();
   }
 
   /** Takes keys that are more than {@code limit} away again; answers whether there were any. */

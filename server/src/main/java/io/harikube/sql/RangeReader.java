@@ -149,6 +149,7 @@ final class RangeReader {
     private long count;
     private boolean more;
     private boolean done;
+    private Bytes lastOfPart = Bytes.EMPTY;
     private final long pageBytes;
     private int rows;
 
@@ -196,22 +197,20 @@ final class RangeReader {
       long want = Math.min(limit, rows);
       int before = collector.size();
       long bytesBefore = collector.bytes();
-      Bytes next;
-      if (meta.revision() == at) {
-        Ranges.live(session, rest, want, query.keysOnly(), collector);
-        boolean full = collector.size() - before == want;
-        next = full ? collector.last().key().successor() : null;
-      } else {
-        next = Ranges.history(session, rest, at, want, query.keysOnly(), collector);
-      }
+      collector.page(pageBytes);
+      Bytes next =
+          meta.revision() == at
+              ? Ranges.live(session, rest, want, query.keysOnly(), collector)
+              : Ranges.history(session, rest, at, want, query.keysOnly(), collector);
       int got = collector.size() - before;
       taken += got;
       if (query.limit() > 0 && taken > query.limit()) {
-        collector.cut(collector.size() - 1L);
+        collector.removeLast();
         taken--;
         more = true;
         count = count(session, meta);
-        counts.put(query.range().end(), at, collector.last().key().successor(), count - taken);
+        Bytes last = collector.size() > 0 ? collector.last().key() : lastOfPart;
+        counts.put(query.range().end(), at, last.successor(), count - taken);
         done = true;
       } else if (next == null) {
         count = taken;
@@ -236,6 +235,7 @@ final class RangeReader {
     /** What has been read since the last part; the walk goes on with the next. */
     OpResult.Range part() {
       OpResult.Range part = new OpResult.Range(current, collector.kvs(), true, 0);
+      lastOfPart = collector.last().key();
       collector = collector.next();
       return part;
     }

@@ -22,8 +22,13 @@ final class Ranges {
 
   private Ranges() {}
 
-  /** Reads up to {@code limit} keys as they are now, in order. */
-  static void live(Session session, KeyRange range, long limit, boolean keysOnly, Collector into)
+  /**
+   * Reads up to {@code limit} keys as they are now, in order, until the page is full.
+   *
+   * @return where to go on; null if the range is at its end
+   */
+  static @Nullable Bytes live(
+      Session session, KeyRange range, long limit, boolean keysOnly, Collector into)
       throws SQLException {
     String from =
         keysOnly
@@ -33,11 +38,17 @@ final class Ranges {
     PreparedStatement select =
         session.prepare(from + Rows.condition("v.key", range) + " ORDER BY v.key LIMIT ?");
     select.setLong(Rows.bind(select, 1, range), limit);
+    int read = 0;
+    Bytes last = Bytes.EMPTY;
     try (ResultSet rows = select.executeQuery()) {
-      while (rows.next()) {
-        into.add(Rows.keyValue(rows, 1));
+      while (!into.isFull() && rows.next()) {
+        read++;
+        KeyValue kv = Rows.keyValue(rows, 1);
+        last = kv.key();
+        into.add(kv);
       }
     }
+    return read < limit && !into.isFull() ? null : last.successor();
   }
 
   /**
@@ -63,7 +74,7 @@ final class Ranges {
     int looked = 0;
     Bytes last = Bytes.EMPTY;
     try (ResultSet rows = select.executeQuery()) {
-      while (rows.next()) {
+      while (!into.isFull() && rows.next()) {
         looked++;
         KeyValue kv = Rows.keyValue(rows, 1);
         last = kv.key();
@@ -72,7 +83,7 @@ final class Ranges {
         }
       }
     }
-    return looked < limit ? null : last.successor();
+    return looked < limit && !into.isFull() ? null : last.successor();
   }
 
   /**
