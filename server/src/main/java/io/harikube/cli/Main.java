@@ -1,6 +1,7 @@
 package io.harikube.cli;
 
 import io.harikube.sql.OpenException;
+import io.harikube.sql.Snapshots;
 import io.harikube.sql.SqlStore;
 import io.harikube.tls.TlsException;
 import java.io.PrintWriter;
@@ -35,14 +36,16 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] arguments) {
-    Parts parts =
-        new Parts(
-            (options, clock, metrics) -> SqlStore.open(options, clock),
-            (store, settings) -> {
-              throw new UnsupportedOperationException("there is no frontend yet");
-            },
-            InstantSource.system());
-    System.exit(commandLine(System.getenv(), parts).execute(arguments));
+    System.exit(commandLine(System.getenv(), parts()).execute(arguments));
+  }
+
+  /** The parts of a real server. */
+  static Parts parts() {
+    return new Parts(
+        (options, clock, metrics) -> SqlStore.open(options, clock),
+        EtcdFrontend::serve,
+        Snapshots::restore,
+        InstantSource.system());
   }
 
   /** The command line, with everything that it takes from its surroundings. */
@@ -50,6 +53,7 @@ public final class Main {
     CommandLine commandLine =
         new CommandLine(new Harikube())
             .addSubcommand(new ServerCommand(environment, parts))
+            .addSubcommand(new RestoreCommand(environment, parts))
             .addSubcommand(new VersionCommand());
     return commandLine
         .setDefaultValueProvider(new Environment(environment))
@@ -71,6 +75,16 @@ public final class Main {
     return USAGE;
   }
 
+  /** One line that begins and ends as a sentence does, whatever a database has put into it. */
+  static String sentence(String message) {
+    String line = message.strip().replaceAll("\\s*\\R\\s*", " ");
+    String capital =
+        line.startsWith("/") || line.isEmpty()
+            ? line
+            : Character.toUpperCase(line.charAt(0)) + line.substring(1);
+    return capital.endsWith(".") ? capital : capital + ".";
+  }
+
   private static int cannot(Exception exception, CommandLine command) {
     boolean told =
         exception instanceof StartException
@@ -80,7 +94,7 @@ public final class Main {
         .getErr()
         .println(
             told
-                ? exception.getMessage()
+                ? sentence(String.valueOf(exception.getMessage()))
                 : "The command failed because of an error in the program: "
                     + exception.getClass().getSimpleName()
                     + "; --debug logs where.");

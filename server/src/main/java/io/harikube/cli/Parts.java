@@ -1,6 +1,7 @@
 package io.harikube.cli;
 
 import io.harikube.ops.GrpcMetrics;
+import io.harikube.ops.Metrics;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlOptions;
 import io.harikube.store.MemoryBudget;
@@ -8,6 +9,7 @@ import io.harikube.store.Store;
 import io.harikube.store.StoreMetrics;
 import io.netty.handler.ssl.SslContext;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
@@ -18,14 +20,22 @@ import org.jspecify.annotations.Nullable;
  *
  * @param opener opens the store
  * @param frontend serves it to etcd clients
+ * @param restorer fills an empty store from a snapshot
  * @param clock the clock of all parts
  */
-record Parts(Opener opener, Frontend frontend, InstantSource clock) {
+record Parts(Opener opener, Frontend frontend, Restorer restorer, InstantSource clock) {
 
   /** Opens a store. */
   @FunctionalInterface
   interface Opener {
     Store open(SqlOptions options, InstantSource clock, StoreMetrics metrics) throws OpenException;
+  }
+
+  /** Fills an empty store. */
+  @FunctionalInterface
+  interface Restorer {
+    /** Answers the revision that the store is at afterwards. */
+    long restore(Path snapshot, SqlOptions options) throws OpenException;
   }
 
   /** Serves a store to etcd clients. */
@@ -53,7 +63,6 @@ record Parts(Opener opener, Frontend frontend, InstantSource clock) {
    *
    * @param tls null for plain text
    * @param grpc counts calls
-   * @param metrics what the watches report to
    */
   record Settings(
       Address listen,
@@ -65,6 +74,6 @@ record Parts(Opener opener, Frontend frontend, InstantSource clock) {
       List<String> clientUrls,
       Duration progressInterval,
       GrpcMetrics grpc,
-      StoreMetrics metrics,
+      Metrics metrics,
       InstantSource clock) {}
 }

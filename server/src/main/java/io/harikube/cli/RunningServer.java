@@ -164,7 +164,15 @@ final class RunningServer implements AutoCloseable {
         options.slowSqlThreshold.isPositive()
             ? options.slowSqlThreshold
             : Duration.ofSeconds(Integer.MAX_VALUE),
-        defaults.minLeaseTtl());
+        defaults.minLeaseTtl(),
+        new SqlOptions.Pool(
+            idle(options), options.connectionMaxIdleTime, options.connectionMaxLifetime));
+  }
+
+  /** As in kine, 0 is the default, and less than 0 is none. */
+  private static int idle(ServerOptions options) {
+    int idle = options.maxIdleConnections;
+    return idle == 0 ? Integer.MAX_VALUE : Math.max(0, idle);
   }
 
   private static long answerBytes(ServerOptions options) {

@@ -2,9 +2,12 @@ package io.harikube.etcd;
 
 import io.grpc.Server;
 import io.grpc.ServerInterceptor;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.ServerStreamTracer;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
+import io.harikube.etcd.proto.AlarmType;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
 import io.harikube.watch.WatchStream;
@@ -50,6 +53,7 @@ public final class EtcdServer implements AutoCloseable {
   private final EventLoopGroup acceptors;
   private final EventLoopGroup workers;
   private final HealthStatusManager health = new HealthStatusManager();
+  private final Alarms alarms;
   private final WatchService watch;
   private final LeaseService lease;
   private final Server server;
@@ -63,7 +67,7 @@ public final class EtcdServer implements AutoCloseable {
     Store store = options.store;
     var calls = new Calls(options.budget);
     var headers = new Headers(store);
-    var alarms = new Alarms();
+    this.alarms = new Alarms();
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);
     var kv = new KvService(store, headers, check, alarms, new Backlog(options.backlogBytes));
     this.watch = new WatchService(options.watches, headers);
@@ -97,6 +101,7 @@ public final class EtcdServer implements AutoCloseable {
       builder.withChildOption(ChannelOption.SO_KEEPALIVE, null);
     }
     options.interceptors.forEach(builder::intercept);
+    options.tracers.forEach(builder::addStreamTracerFactory);
     if (options.tls != null) {
       builder.sslContext(options.tls);
     }
@@ -123,6 +128,16 @@ public final class EtcdServer implements AutoCloseable {
   /** The port that the server listens on; -1 for a unix socket. */
   public int port() {
     return address.socket() == null ? server.getPort() : -1;
+  }
+
+  /** The services that clients find here. */
+  public List<ServerServiceDefinition> services() {
+    return server.getServices();
+  }
+
+  /** The names of the alarms that are set, as etcd's health check shows them. */
+  public List<String> alarms() {
+    return alarms.get(AlarmType.NONE).stream().map(one -> one.getAlarm().name()).toList();
   }
 
   /** What the gRPC health service says; it says yes from {@link #start} on. */
@@ -176,6 +191,7 @@ public final class EtcdServer implements AutoCloseable {
     private @Nullable SslContext tls;
     private Duration grace = Duration.ofSeconds(5);
     private final List<ServerInterceptor> interceptors = new ArrayList<>();
+    private final List<ServerStreamTracer.Factory> tracers = new ArrayList<>();
 
     private Builder(Store store, Supplier<WatchStream> watches) {
       this.store = store;
@@ -260,6 +276,12 @@ public final class EtcdServer implements AutoCloseable {
     /** Sees every call, on the event loop; the last one added sees it first. */
     public Builder interceptor(ServerInterceptor value) {
       interceptors.add(value);
+      return this;
+    }
+
+    /** Is told of calls, messages and their sizes as they pass. */
+    public Builder tracer(ServerStreamTracer.Factory value) {
+      tracers.add(value);
       return this;
     }
 

@@ -20,6 +20,7 @@ import io.harikube.etcd.proto.SnapshotRequest;
 import io.harikube.etcd.proto.SnapshotResponse;
 import io.harikube.etcd.proto.StatusRequest;
 import io.harikube.etcd.proto.StatusResponse;
+import io.harikube.ops.Version;
 import io.harikube.store.Identity;
 import io.harikube.store.Status;
 import io.harikube.store.Store;
@@ -30,10 +31,10 @@ import java.util.regex.Pattern;
 /** etcd's Maintenance service. */
 final class MaintenanceService {
   /** The etcd that this server can stand in for. Clients look at major and minor. */
-  static final String VERSION = "3.6.14";
+  static final String VERSION = Version.ETCD;
 
   private static final String CLUSTER_VERSION = "3.6";
-  private static final String STORAGE_VERSION = "3.6.0";
+  private static final String STORAGE_VERSION = Version.CLUSTER;
   private static final String DOWNGRADE_VERSION = "3.5";
   private static final Pattern SEMVER =
       Pattern.compile("(\\d+)\\.(\\d+)(\\.\\d+(-[0-9A-Za-z.-]+)?(\\+[0-9A-Za-z.-]+)?)?");

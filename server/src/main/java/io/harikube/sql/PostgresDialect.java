@@ -280,6 +280,9 @@ final class PostgresDialect implements Dialect {
     config.setDataSourceProperties(endpoint.properties());
     config.addDataSourceProperty("ApplicationName", "harikube");
     config.setMaximumPoolSize(options.readers());
+    config.setMinimumIdle(Math.min(options.pool().idle(), options.readers()));
+    config.setIdleTimeout(options.pool().idleTime().toMillis());
+    config.setMaxLifetime(options.pool().lifetime().toMillis());
     config.setConnectionTimeout(10_000);
     config.setInitializationFailTimeout(-1);
     config.setReadOnly(true);

@@ -69,15 +69,15 @@ class OperationsDocTest {
 
   private static void check(String name, String table) throws IOException {
     String begin = "<!-- " + name + " -->\n";
-    String end = "\n<!-- /" + name + " -->";
+    String end = "<!-- /" + name + " -->";
     String text = Files.readString(DOC);
     assertThat(text).contains(begin, end);
     int from = text.indexOf(begin) + begin.length();
-    int to = text.indexOf(end, from - 1);
+    int to = text.indexOf(end, from);
     if (Boolean.getBoolean("docs.update")) {
-      Files.writeString(DOC, text.substring(0, from) + table + text.substring(Math.max(from, to)));
+      Files.writeString(DOC, text.substring(0, from) + table + "\n" + text.substring(to));
     } else {
-      assertThat(text.substring(from, Math.max(from, to))).isEqualTo(table);
+      assertThat(text.substring(from, to)).isEqualTo(table + "\n");
     }
   }
 }

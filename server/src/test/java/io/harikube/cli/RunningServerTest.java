@@ -92,7 +92,8 @@ class RunningServerTest {
     try (ServerSocketChannel busy = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
       Path socket = folder.resolve("busy.sock");
       busy.bind(UnixDomainSocketAddress.of(socket));
-      refused("Another server listens on " + socket + ".", "--listen-address=unix://" + socket);
+      refused(
+          "Another server listens on " + socket + ".", "--listen-address=unix://" + socket, OPS);
     }
   }
 

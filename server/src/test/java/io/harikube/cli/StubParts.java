@@ -35,6 +35,10 @@ final class StubParts {
           }
           return new Serving(settings.listen());
         },
+        (file, options) -> {
+          opened = options;
+          return 7;
+        },
         InstantSource.system());
   }
 
