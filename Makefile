@@ -11,7 +11,7 @@ K8S ?= 1.36
 bin := build/bin
 lib := build/lib
 launcher := server/src/main/launcher
-go_build = go build -trimpath -buildvcs=false -ldflags '-s -w'
+go_build := -trimpath -buildvcs=false -ldflags '-s -w'
 # In front of a command that needs Java 25: the java on PATH may be another.
 with_jdk = JAVA_HOME=$$($(launcher)/find-jdk) && export JAVA_HOME &&
 
@@ -59,21 +59,21 @@ etcd: $(bin)/etcd ## etcd to compare with, and its client etcdctl.
 $(bin)/etcd $(bin)/etcdctl &: $(wildcard images/etcd/go.* images/etcd/cmd/*/*.go)
 	@echo "etcd: building etcd and etcdctl (40 seconds the first time)"
 	@mkdir -p $(bin)
-	@CGO_ENABLED=0 $(go_build) -C images/etcd -o '$(CURDIR)/$(bin)/' ./cmd/...
+	@CGO_ENABLED=0 go build -C images/etcd $(go_build) -o '$(CURDIR)/$(bin)/' ./cmd/...
 	@touch $(bin)/etcd $(bin)/etcdctl
 
 .PHONY: kine
 kine: $(bin)/kine ## kine to compare with; it needs a C compiler.
 
 $(bin)/kine: $(wildcard bench/kine/*)
-	@echo "kine: building (2 minutes the first time)"
+	@echo "kine: building (5 minutes the first time)"
 	@mkdir -p $(bin)
-	@CGO_ENABLED=1 $(go_build) -C bench/kine -o '$(CURDIR)/$@' .
+	@CGO_ENABLED=1 go build -C bench/kine $(go_build) -o '$(CURDIR)/$@' .
 	@touch $@
 
 build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/cmd/*/*.go)
 	@mkdir -p build/e2e
-	@$(go_build) -C e2e -o '$(CURDIR)/build/e2e/' ./cmd/...
+	@go build -C e2e $(go_build) -o '$(CURDIR)/build/e2e/' ./cmd/...
 	@touch build/e2e/run build/e2e/tally
 
 # ---- Run ---------------------------------------------------------------------------------------
