@@ -11,9 +11,11 @@ K8S ?= 1.36
 bin := build/bin
 lib := build/lib
 launcher := server/src/main/launcher
-go_build = go build -trimpath -buildvcs=false -ldflags '-s -w'
-# In front of a command that needs Java 25: the java on PATH may be another.
-with_jdk = JAVA_HOME=$$($(launcher)/find-jdk) && export JAVA_HOME &&
+go_build := -trimpath -buildvcs=false -ldflags '-s -w'
+# In front of Maven: the java on PATH may be older than 25, and 25 warns of what Maven itself does.
+with_jdk = JAVA_HOME=$$($(launcher)/find-jdk) && export JAVA_HOME && \
+  export MAVEN_OPTS="--sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED $$MAVEN_OPTS" &&
+mvn := mvn -B -ntp
 
 .PHONY: help
 help: ## This list.
@@ -34,7 +36,7 @@ server_sources := $(shell find server/src/main/java server/src/main/proto server
 $(lib)/harikube-server.jar: $(server_sources)
 	@echo "HariKube: building the server (2 minutes the first time, then half a minute)"
 	@rm -rf server/target/lib
-	@$(with_jdk) mvn -B -q -DskipTests package
+	@$(with_jdk) $(mvn) -q -DskipTests package
 	@mkdir -p $(lib) && rm -f $(lib)/*.jar
 	@cp server/target/lib/*.jar $(lib)/ && cp server/target/harikube-server.jar $@
 
@@ -59,21 +61,21 @@ etcd: $(bin)/etcd ## etcd to compare with, and its client etcdctl.
 $(bin)/etcd $(bin)/etcdctl &: $(wildcard images/etcd/go.* images/etcd/cmd/*/*.go)
 	@echo "etcd: building etcd and etcdctl (40 seconds the first time)"
 	@mkdir -p $(bin)
-	@CGO_ENABLED=0 $(go_build) -C images/etcd -o '$(CURDIR)/$(bin)/' ./cmd/...
+	@CGO_ENABLED=0 go build -C images/etcd $(go_build) -o '$(CURDIR)/$(bin)/' ./cmd/...
 	@touch $(bin)/etcd $(bin)/etcdctl
 
 .PHONY: kine
 kine: $(bin)/kine ## kine to compare with; it needs a C compiler.
 
 $(bin)/kine: $(wildcard bench/kine/*)
-	@echo "kine: building (2 minutes the first time)"
+	@echo "kine: building (5 minutes the first time)"
 	@mkdir -p $(bin)
-	@CGO_ENABLED=1 $(go_build) -C bench/kine -o '$(CURDIR)/$@' .
+	@CGO_ENABLED=1 go build -C bench/kine $(go_build) -o '$(CURDIR)/$@' .
 	@touch $@
 
 build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/cmd/*/*.go)
 	@mkdir -p build/e2e
-	@$(go_build) -C e2e -o '$(CURDIR)/build/e2e/' ./cmd/...
+	@go build -C e2e $(go_build) -o '$(CURDIR)/build/e2e/' ./cmd/...
 	@touch build/e2e/run build/e2e/tally
 
 # ---- Run ---------------------------------------------------------------------------------------
@@ -108,12 +110,12 @@ test-long: build/e2e/tally ## The tests that take long: random operations, crash
 
 .PHONY: test-java
 test-java: build/e2e/tally ## The tests of the server.
-	@$(with_jdk) $(tally) -surefire server/target/surefire-reports mvn -B -ntp verify
+	@$(with_jdk) $(tally) -surefire server/target/surefire-reports $(mvn) verify
 
 .PHONY: test-java-long
 test-java-long: build/e2e/tally
 	@$(with_jdk) $(tally) -surefire server/target/surefire-reports \
-	  mvn -B -ntp verify -Dtest.groups=long -Dtest.excludedGroups=
+	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
 
 .PHONY: test-e2e
 test-e2e: build build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
@@ -128,7 +130,7 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
     $(shell find server/src/test/java/io/harikube/testing 2>/dev/null)
 	@echo "PostgreSQL for tests (half a minute)"
 	@rm -rf $(lib)/test && mkdir -p $(lib)/test
-	@$(with_jdk) mvn -B -q test-compile dependency:copy-dependencies \
+	@$(with_jdk) $(mvn) -q test-compile dependency:copy-dependencies \
 	  -DincludeScope=test -DoutputDirectory='$(CURDIR)/$(lib)/test' && \
 	  "$$JAVA_HOME/bin/jar" --create --file $(lib)/test/tests.jar -C server/target/test-classes .
 	@cp server/target/harikube-server.jar $(lib)/test/
@@ -138,7 +140,7 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
 
 .PHONY: format
 format: ## Formats all sources.
-	@$(with_jdk) mvn -B -q spotless:apply
+	@$(with_jdk) $(mvn) -q spotless:apply
 	@gofmt -w e2e images bench
 
 .PHONY: clean

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"harikube.io/e2e/controlplane"
 	"harikube.io/e2e/kubectl"
@@ -58,15 +57,8 @@ type cluster struct {
 
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
-	port, err := controlplane.NextFreePort(16443)
-	if err != nil {
-		t.Fatal(err)
-	}
 	plane, err := controlplane.Start(t.Context(), controlplane.Config{
-		Bin: bin, Data: c.data, Port: port, Store: c.store,
-		Ready: func(component, where string, took time.Duration) {
-			t.Logf("%s ready after %s at %s", component, took.Round(time.Millisecond), where)
-		},
+		Bin: bin, Data: c.data, Store: c.store, Log: func(line string) { t.Log(line) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,14 +14,17 @@ import (
 	"time"
 )
 
+// defaultPort is Kubernetes' usual one.
+const defaultPort = 6443
+
 // Config says what to run and where.
 type Config struct {
 	Bin   string // folder of the programs
 	Data  string // folder for everything that must survive; made if missing
-	Port  int    // where the API server listens, on 127.0.0.1
+	Port  int    // where the API server listens, on 127.0.0.1; 0: 6443 or the next free one
 	Store Store  // what keeps the API server's data
-	// Ready is told of each component as it gets ready, in order.
-	Ready func(component, where string, took time.Duration)
+	// Log is told in one line what happens: which port is taken, each component as it gets ready.
+	Log func(line string)
 }
 
 // ControlPlane is a running one. Stop may be called again.
@@ -55,6 +58,11 @@ func Start(ctx context.Context, config Config) (*ControlPlane, error) {
 		lock:       lock,
 		exits:      make(chan *process, 3),
 	}
+	if c.config.Port, err = c.choosePort(); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	config.Log("Data, certificates and logs are in " + config.Data)
 	if err := c.start(ctx); err != nil {
 		c.Stop(context.Background())
 		return nil, err
@@ -182,9 +190,7 @@ func (c *ControlPlane) startProcess(
 	if err := p.await(ctx, probe); err != nil {
 		return err
 	}
-	if c.config.Ready != nil {
-		c.config.Ready(name, where, time.Since(began))
-	}
+	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), where))
 	return nil
 }
 

@@ -9,14 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
-	"time"
 
 	"harikube.io/e2e/controlplane"
 )
-
-// defaultPort is Kubernetes' usual one.
-const defaultPort = 6443
 
 func main() {
 	var (
@@ -34,8 +31,8 @@ func main() {
 }
 
 func run(bin, data string, port int, store, endpoint string) error {
-	config := controlplane.Config{Bin: bin, Data: data, Ready: func(component, where string, took time.Duration) {
-		fmt.Printf("  %-24s ready after %4.1f s at %s\n", component, took.Seconds(), where)
+	config := controlplane.Config{Bin: bin, Data: data, Port: port, Log: func(line string) {
+		fmt.Println(line)
 	}}
 	switch store {
 	case "harikube":
@@ -45,17 +42,13 @@ func run(bin, data string, port int, store, endpoint string) error {
 	default:
 		return fmt.Errorf("there is no store %q: choose harikube or etcd", store)
 	}
-	var err error
-	if config.Port, err = choosePort(port); err != nil {
+	bin, err := filepath.Abs(bin)
+	if err != nil {
 		return err
 	}
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if data, err = filepath.Abs(data); err != nil {
-		return err
-	}
-	fmt.Printf("Starting Kubernetes on %s. Data, certificates and logs are in %s.\n", store, data)
 	plane, err := controlplane.Start(ctx, config)
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -63,38 +56,34 @@ func run(bin, data string, port int, store, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	if bin, err = filepath.Abs(bin); err != nil {
-		return err
-	}
 	fmt.Printf(`
-In another terminal:
+Kubernetes is ready. In another terminal:
 
   export KUBECONFIG=%s
   %s get namespaces
 
 Ctrl-C stops it; the next run continues with the same data.
-`, plane.Kubeconfig, filepath.Join(bin, "kubectl"))
+`, quoted(plane.Kubeconfig), quoted(filepath.Join(bin, "kubectl")))
 
 	failure := plane.Wait(ctx)
 	cancel()
-	fmt.Println("\nStopping (Ctrl-C again: at once).")
+	if failure != nil {
+		fmt.Fprintf(os.Stderr, "\n%v\n", failure)
+	}
+	fmt.Println("\nStopping (Ctrl-C: at once).")
 	again, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	plane.Stop(again)
-	return failure
+	if failure != nil {
+		return errors.New("stopped, because a component had stopped on its own (see above)")
+	}
+	return nil
 }
 
-// choosePort returns the wanted port; without a wish a free one, and says so if it is not the usual one.
-func choosePort(wanted int) (int, error) {
-	if wanted != 0 {
-		if !controlplane.PortFree(wanted) {
-			return 0, fmt.Errorf("port %d is taken: choose another one, or leave PORT out to get a free one", wanted)
-		}
-		return wanted, nil
+// quoted returns the path as a shell takes it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " \t'\"\\$`&;()<>|*?[]#~!{}") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-	port, err := controlplane.NextFreePort(defaultPort)
-	if err == nil && port != defaultPort {
-		fmt.Printf("Port %d is taken: the API server gets %d.\n", defaultPort, port)
-	}
-	return port, err
+	return path
 }
