@@ -23,7 +23,6 @@ final class Answer<A> {
   private static final long BIG = 64 << 10;
 
   private final ServerCallStreamObserver<A> call;
-  private final MemoryBudget budget;
   private final MemoryBudget.Share share;
   private final @Nullable ReadyGate gate;
   private @Nullable Backlog backlog;
@@ -33,7 +32,6 @@ final class Answer<A> {
 
   private Answer(ServerCallStreamObserver<A> call, MemoryBudget budget, @Nullable ReadyGate gate) {
     this.call = call;
-    this.budget = budget;
     this.share = budget.open();
     this.gate = gate;
     call.setOnCloseHandler(this::closed);
@@ -63,7 +61,7 @@ final class Answer<A> {
    * smaller than that: for answers whose memory is known before.
    */
   void reserve(long bytes) {
-    share.restart(Math.min(bytes, budget.capacity()));
+    share.restart(Math.min(bytes, share.capacity()));
   }
 
   /**

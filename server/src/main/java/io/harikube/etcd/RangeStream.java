@@ -63,9 +63,13 @@ final class RangeStream {
       return;
     }
     RangeResponse.Builder keys = RangeResponse.newBuilder();
+    long weight = 0;
     for (KeyValue kv : part.kvs()) {
       keys.addKvs(Wire.keyValue(kv));
+      weight += kv.weight();
     }
+    // A part with big values is larger. It is here already, so count it if there is room.
+    answer.share().tryGrow(2 * weight);
     boolean sent;
     try {
       sent = answer.push(RangeStreamResponse.newBuilder().setRangeResponse(keys).build());
