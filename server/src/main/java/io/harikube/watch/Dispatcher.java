@@ -181,7 +181,6 @@ final class Dispatcher implements Runnable {
       recent.add(slice);
     } catch (Throwable e) {
       log.error("All watches read revision {} from the log", slice.first(), e);
-      recent.clear();
       sendBack(slice.first());
     } finally {
       dispatched = slice.last();
@@ -239,7 +238,6 @@ final class Dispatcher implements Runnable {
   /** Sees to it that the slices up to {@link #gapEnd} come from the log. */
   private void fill() {
     if (index.isEmpty()) {
-      recent.clear();
       dispatched = gapEnd;
       return;
     }
@@ -283,7 +281,6 @@ final class Dispatcher implements Runnable {
         log.error("All watches read revision {} from the log", dispatched + 1, e);
       }
     }
-    recent.clear();
     sendBack(dispatched + 1);
     dispatched = gapEnd;
   }

@@ -53,15 +53,6 @@ final class RecentEvents {
     }
   }
 
-  void clear() {
-    lock.lock();
-    try {
-      drop(size);
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /**
    * Reads as {@link io.harikube.store.EventLog#read} does.
    *

@@ -33,6 +33,8 @@ final class ClientModel {
   private final Set<Long> compactedIds = new HashSet<>();
   private @Nullable Watch inPieces;
   private int sequence;
+  private long lastProgressRequest;
+  private boolean awaitsProgress;
 
   private record Requested(WatchRequest request, int sequence, long revision, long compacted) {}
 
@@ -97,12 +99,18 @@ final class ClientModel {
   }
 
   void progress() {
-    progressRequests.add(log.published());
+    lastProgressRequest = log.published();
+    progressRequests.add(lastProgressRequest);
+    awaitsProgress = true;
     stream.progress();
   }
 
+  boolean awaitsCreation() {
+    return !requests.isEmpty();
+  }
+
   boolean awaitsProgress() {
-    return !progressRequests.isEmpty();
+    return awaitsProgress;
   }
 
   void accept(WatchMessage message) {
@@ -190,10 +198,9 @@ final class ClientModel {
     if (progress.watchId() == -1) {
       assertThat(watches).isNotEmpty();
       assertThat(progressRequests).isNotEmpty();
+      // It answers this request at least, and perhaps some of those that follow.
       assertThat(progress.revision()).isGreaterThanOrEqualTo(progressRequests.remove());
-      while (!progressRequests.isEmpty() && progressRequests.element() <= progress.revision()) {
-        progressRequests.remove();
-      }
+      awaitsProgress &= progress.revision() < lastProgressRequest;
       watches.forEach(
           (id, watch) -> {
             // What is queued for a watch that the client has canceled need not come any more.

@@ -101,6 +101,9 @@ class WatchConcurrencyTest {
           }
         }
         client.create(request(log, random));
+        while (client.awaitsCreation()) {
+          client.accept(stream.take());
+        }
         client.progress();
         while (client.awaitsProgress()) {
           client.accept(stream.take());
