@@ -33,8 +33,12 @@ final class Session implements AutoCloseable {
     return statement;
   }
 
+  /** Executes {@code sql}; what it answers is of no interest, but would keep a commit waiting. */
   void execute(String sql) throws SQLException {
-    prepare(sql).execute();
+    PreparedStatement statement = prepare(sql);
+    if (statement.execute()) {
+      statement.getResultSet().close();
+    }
   }
 
   @Override
