@@ -205,6 +205,9 @@ public final class Model {
       switch (op) {
         case Txn.Range(RangeQuery query) -> requireReadable(query.revision());
         case Txn.Put put -> {
+          if ((put.ignoreValue() || put.ignoreLease()) && !live.containsKey(put.key())) {
+            throw new StoreException(Reason.KEY_NOT_FOUND, "there is no such key");
+          }
           if (put.lease() != 0) {
             requireLease(put.lease());
           }
