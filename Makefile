@@ -34,7 +34,7 @@ server: $(bin)/harikube ## HariKube alone.
 server_sources := $(shell find server/src/main/java server/src/main/proto server/src/main/resources .mvn pom.xml server/pom.xml 2>/dev/null)
 
 $(lib)/harikube-server.jar: $(server_sources)
-	@echo "HariKube: building the server (2 minutes the first time, then half a minute)"
+	@echo "HariKube: building the server (2 minutes the first time, then 1 minute)"
 	@rm -rf server/target/lib
 	@$(with_jdk) $(mvn) -q -DskipTests package
 	@mkdir -p $(lib) && rm -f $(lib)/*.jar
@@ -128,7 +128,7 @@ test-postgres: $(if $(wildcard $(test_postgres)),$(bin)/test-postgres)
 
 $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.jar \
     $(shell find server/src/test/java/io/harikube/testing 2>/dev/null)
-	@echo "PostgreSQL for tests (half a minute)"
+	@echo "PostgreSQL for tests (1 minute)"
 	@rm -rf $(lib)/test && mkdir -p $(lib)/test
 	@$(with_jdk) $(mvn) -q test-compile dependency:copy-dependencies \
 	  -DincludeScope=test -DoutputDirectory='$(CURDIR)/$(lib)/test' && \
