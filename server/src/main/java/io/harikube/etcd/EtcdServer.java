@@ -23,6 +23,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -57,6 +58,7 @@ public final class EtcdServer implements AutoCloseable {
   private final WatchService watch;
   private final LeaseService lease;
   private final Server server;
+  private final AtomicBoolean closed = new AtomicBoolean();
 
   private EtcdServer(Builder options) {
     this.address = ListenAddress.parse(options.listen);
@@ -151,6 +153,9 @@ public final class EtcdServer implements AutoCloseable {
    */
   @Override
   public void close() {
+    if (closed.getAndSet(true)) {
+      return;
+    }
     health.enterTerminalState();
     server.shutdown();
     watch.stop();
