@@ -166,6 +166,7 @@ public final class EtcdServer implements AutoCloseable {
         server.shutdownNow();
         server.awaitTermination(1, TimeUnit.SECONDS);
       }
+      watch.await(Duration.ofSeconds(1));
     } catch (InterruptedException e) {
       server.shutdownNow();
       Thread.currentThread().interrupt();

@@ -6,6 +6,7 @@ import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.WatchRequest;
 import io.harikube.etcd.proto.WatchResponse;
 import io.harikube.watch.WatchStream;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
@@ -50,6 +51,13 @@ final class WatchService {
   void stop() {
     stopped = true;
     sessions.forEach(session -> session.stop());
+  }
+
+  /** Waits until the streams that have been ended are closed, so that the hub may be. */
+  void await(Duration patience) throws InterruptedException {
+    for (WatchSession session : sessions) {
+      session.await(patience);
+    }
   }
 
   /** Requests of a call that has ended. */

@@ -11,6 +11,7 @@ import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -63,6 +64,13 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   /** Ends the stream from this side. */
   void stop() {
     sender.interrupt();
+  }
+
+  /** Waits until the watch stream is closed. */
+  void await(Duration patience) throws InterruptedException {
+    if (sender.isAlive()) {
+      sender.join(patience);
+    }
   }
 
   @Override
