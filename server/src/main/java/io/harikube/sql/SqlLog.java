@@ -82,7 +82,8 @@ final class SqlLog implements EventLog {
         if (bytes >= maxBytes && kv.modRevision() != events.getLast().revision()) {
           return new Page(events, kv.modRevision() - 1);
         }
-        Event event = event(kv, rows, previous);
+        // What was before a revision is history that ends with the compaction of that revision.
+        Event event = event(kv, rows, previous && kv.modRevision() > meta.compacted());
         bytes += event.weight();
         events.add(event);
       }
