@@ -125,9 +125,7 @@ class WholeServerTest {
   @Test
   void aLifeOnPostgres() throws Exception {
     TestPostgres.Database database = TestPostgres.shared().newDatabase();
-    String endpoint =
-        "--endpoint=postgres://postgres@"
-            + database.url().substring(database.url().indexOf("//") + 2);
+    String endpoint = "--endpoint=" + database.url();
     try (Child first = new Child(endpoint, "--datastore-max-open-connections=3")) {
       assertThat(put(first.channel(), "a", "1")).isEqualTo(2);
       assertThat(first.get("/readyz")).isEqualTo("ok\n");
