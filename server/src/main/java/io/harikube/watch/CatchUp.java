@@ -3,19 +3,22 @@ package io.harikube.watch;
 import io.harikube.store.Event;
 import io.harikube.store.EventLog;
 import io.harikube.store.EventLog.Page;
+import io.harikube.store.KeyRange;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Reads for the watches that are behind: each turn a page, from the recent events if they go back
- * far enough, else from the log, which only a few turns read at the same time. Streams decide whose
- * turn it is. A turn ends with exactly one call to the stream of its watch.
+ * far enough, else from the log, which only a few turns read at the same time, and from which
+ * watches with the same range share what was read lately. Streams decide whose turn it is. A turn
+ * ends with exactly one call to the stream of its watch.
  *
  * <p>Reading is tried again, with growing pauses, until it succeeds: that the database is away does
  * not end a watch. Safe for use by several threads.
@@ -32,6 +35,7 @@ final class CatchUp {
   private final Dispatcher dispatcher;
   private final WatchStats stats;
   private final ReadPermits permits;
+  private final SharedPages shared;
   private final AtomicBoolean failing = new AtomicBoolean();
 
   CatchUp(
@@ -47,6 +51,7 @@ final class CatchUp {
     this.recent = recent;
     this.dispatcher = dispatcher;
     this.stats = stats;
+    this.shared = new SharedPages(2 * options.pageBytes());
     this.permits = new ReadPermits(options.concurrentReads(), threads.readers());
   }
 
@@ -97,19 +102,19 @@ final class CatchUp {
         watcher.stream.replayed(watcher, List.of(), from - 1);
         return;
       }
-      stats.logReads.increment();
-      Page page =
-          events.read(
-              watcher.request.range(),
-              from,
-              dispatcher.dispatched(),
-              watcher.view.previous(),
-              options.pageBytes());
-      if (page.through() < from) {
-        throw new IllegalStateException("a page of the log without a revision");
-      }
-      if (failing.compareAndSet(true, false)) {
-        log.info("Watches can read the log again");
+      KeyRange range = watcher.request.range();
+      boolean previous = watcher.view.previous();
+      Page page = shared.find(range, previous, from);
+      if (page == null) {
+        page = events.read(range, from, dispatcher.dispatched(), previous, options.pageBytes());
+        if (page.through() < from) {
+          throw new IllegalStateException("a page of the log without a revision");
+        }
+        stats.logReads.increment();
+        shared.add(range, previous, from, page);
+        if (failing.compareAndSet(true, false)) {
+          log.info("Watches can read the log again");
+        }
       }
       deliver(watcher, page);
     } catch (Throwable e) {
@@ -130,7 +135,15 @@ final class CatchUp {
   }
 
   private void deliver(Watcher watcher, Page page) {
-    List<Batch> batches;
+    List<Batch> batches = batches(watcher, page);
+    if (batches == null) {
+      watcher.stream.broken(watcher);
+    } else {
+      watcher.stream.replayed(watcher, batches, page.through());
+    }
+  }
+
+  private @Nullable List<Batch> batches(Watcher watcher, Page page) {
     try {
       List<Event> wanted = new ArrayList<>(page.events().size());
       for (Event event : page.events()) {
@@ -138,13 +151,11 @@ final class CatchUp {
           wanted.add(watcher.view.previous() ? event : Slice.bare(event));
         }
       }
-      batches = Batch.split(wanted, options.messageBytes());
+      return Batch.split(wanted, options.messageBytes());
     } catch (RuntimeException e) {
       log.error("A watch failed and is canceled: {}", watcher.request, e);
-      watcher.stream.broken(watcher);
-      return;
+      return null;
     }
-    watcher.stream.replayed(watcher, batches, page.through());
   }
 
   private void retry(Watcher watcher, Throwable e) {
