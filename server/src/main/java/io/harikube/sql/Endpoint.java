@@ -1,9 +1,11 @@
 package io.harikube.sql;
 
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Properties;
 
-/** Where a store keeps its data. */
+/** Where a store keeps its data. Made from text by {@link EndpointParser}. */
 public sealed interface Endpoint {
 
   /**
@@ -11,7 +13,12 @@ public sealed interface Endpoint {
    *
    * @param file the database file; it and its folder are made if they are not there
    */
-  record Sqlite(Path file) implements Endpoint {}
+  record Sqlite(Path file) implements Endpoint {
+    @Override
+    public String toString() {
+      return "sqlite://" + file;
+    }
+  }
 
   /**
    * A PostgreSQL database.
@@ -21,10 +28,17 @@ public sealed interface Endpoint {
    * @param properties user, password and the other settings of the connection as pgjdbc names them
    */
   record Postgres(String url, String database, Properties properties) implements Endpoint {
+
+    /** The JDBC URL of another database of the same server. */
+    public String urlOf(String otherDatabase) {
+      return url.substring(0, url.lastIndexOf('/') + 1)
+          + URLEncoder.encode(otherDatabase, StandardCharsets.UTF_8);
+    }
+
     /** Without the properties, which hold the password. */
     @Override
     public String toString() {
-      return url;
+      return url.substring("jdbc:".length());
     }
   }
 }

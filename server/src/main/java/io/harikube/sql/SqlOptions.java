@@ -15,6 +15,7 @@ import java.time.Duration;
  * @param walBytes how large SQLite's write-ahead log may grow
  * @param slowQuery statements that take longer are logged
  * @param minLeaseTtl the shortest time to live that a lease is granted, in seconds
+ * @param pool how connections to a database server are kept
  */
 public record SqlOptions(
     Endpoint endpoint,
@@ -25,7 +26,18 @@ public record SqlOptions(
     Duration compactionReadDeadline,
     long walBytes,
     Duration slowQuery,
-    int minLeaseTtl) {
+    int minLeaseTtl,
+    Pool pool) {
+
+  /**
+   * How connections to a database server are kept; a file has no such connections.
+   *
+   * @param idle how many stay although nobody uses them; the others are closed after {@code
+   *     idleTime}
+   * @param idleTime zero for never
+   * @param lifetime after how long a connection is replaced; zero for never
+   */
+  public record Pool(int idle, Duration idleTime, Duration lifetime) {}
 
   /** The defaults. */
   public static SqlOptions of(Endpoint endpoint) {
@@ -38,6 +50,7 @@ public record SqlOptions(
         Duration.ofSeconds(30),
         64L << 20,
         Duration.ofSeconds(1),
-        2);
+        2,
+        new Pool(4, Duration.ofMinutes(2), Duration.ZERO));
   }
 }

@@ -1,19 +1,241 @@
 package io.harikube.sql;
 
+import io.harikube.store.Bytes;
+import io.harikube.store.EventLog;
+import io.harikube.store.Identity;
+import io.harikube.store.Lease;
+import io.harikube.store.MemoryBudget;
+import io.harikube.store.OpResult;
+import io.harikube.store.RangeQuery;
+import io.harikube.store.Status;
 import io.harikube.store.Store;
+import io.harikube.store.StoreException;
+import io.harikube.store.StoreException.Reason;
+import io.harikube.store.Txn;
+import java.io.IOException;
+import java.security.SecureRandom;
+import java.sql.SQLException;
 import java.time.InstantSource;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /** A store in a relational database. */
-public final class SqlStore {
-  private SqlStore() {}
+public final class SqlStore implements Store {
+  private final Dialect dialect;
+  private final Writer writer;
+  private final SqlFailures failures;
+  private final RangeReader ranges;
+  private final Compactor compactor;
+  private final Leases leases;
+  private final Pins pins;
+  private final SqlLog log;
+  private final Hashes hashes;
+  private final Identity identity;
+
+  private SqlStore(
+      Dialect dialect,
+      Session session,
+      long writerId,
+      Meta meta,
+      SqlOptions options,
+      InstantSource clock) {
+    this.dialect = dialect;
+    this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
+    this.writer = new Writer(dialect, session, writerId, meta, options);
+    this.failures = new SqlFailures(dialect);
+    this.pins = new Pins(writer::published);
+    this.ranges = new RangeReader(dialect, pins);
+    this.compactor = new Compactor(dialect, writer, pins, options, meta);
+    this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl());
+    this.log = new SqlLog(dialect, writer, failures);
+    this.hashes = new Hashes(dialect, pins);
+  }
 
   /**
    * Opens the store, makes its schema if the database is empty, and migrates an older one.
    *
    * @throws OpenException in one sentence, why it cannot be opened; nothing has been changed then
    */
-  @SuppressWarnings("DoNotCallSuggester")
   public static Store open(SqlOptions options, InstantSource clock) throws OpenException {
-    throw new OpenException("not there yet: " + options.endpoint() + clock);
+    Dialect dialect = dialect(options);
+    try {
+      dialect.prepare();
+      Session session = dialect.connectWriter();
+      dialect.begin(session);
+      Schema.migrate(dialect, session);
+      long writerId = new SecureRandom().nextLong();
+      Meta meta = Epochs.take(session, writerId);
+      dialect.commit(session);
+      SqlStore store = new SqlStore(dialect, session, writerId, meta, options, clock);
+      store.writer.start();
+      store.compactor.start();
+      store.leases.start();
+      return store;
+    } catch (OpenException e) {
+      dialect.close();
+      throw e;
+    } catch (SQLException e) {
+      dialect.close();
+      throw new OpenException(
+          "cannot open the database " + name(options.endpoint()) + ": " + e.getMessage(), e);
+    }
+  }
+
+  static Dialect dialect(SqlOptions options) {
+    return switch (options.endpoint()) {
+      case Endpoint.Sqlite _ -> new SqliteDialect(options);
+      case Endpoint.Postgres _ -> new PostgresDialect(options);
+    };
+  }
+
+  static String name(Endpoint endpoint) {
+    return switch (endpoint) {
+      case Endpoint.Sqlite(var file) -> file.toString();
+      case Endpoint.Postgres postgres -> postgres.toString();
+    };
+  }
+
+  @Override
+  public Identity identity() {
+    return identity;
+  }
+
+  @Override
+  public long revision() {
+    return writer.published();
+  }
+
+  @Override
+  public EventLog log() {
+    return log;
+  }
+
+  @Override
+  public OpResult.Range range(RangeQuery query, MemoryBudget.Share budget) {
+    return failures.call(() -> ranges.range(query, budget));
+  }
+
+  @Override
+  public void stream(RangeQuery query, int partBytes, Consumer<OpResult.Range> parts) {
+    failures.call(
+        () -> {
+          ranges.stream(query, Unlimited.share(), partBytes, parts);
+          return true;
+        });
+  }
+
+  @Override
+  public CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget) {
+    Set<Bytes> keys = HashSet.newHashSet(2);
+    TxnRunner.keys(txn, keys);
+    return writer.submit(new Job<>(keys, batch -> TxnRunner.run(batch, txn, budget)));
+  }
+
+  @Override
+  public CompletableFuture<Long> compact(long revision, boolean physical) {
+    CompletableFuture<Long> accepted =
+        writer.submit(
+            new Job<>(
+                Set.of(),
+                batch -> {
+                  if (revision > batch.revision()) {
+                    throw new StoreException(
+                        Reason.FUTURE_REVISION,
+                        "revision " + revision + " is above the current " + batch.revision());
+                  }
+                  if (revision <= batch.compacted()) {
+                    throw new StoreException(
+                        Reason.COMPACTED,
+                        "revision " + revision + " has been compacted up to " + batch.compacted());
+                  }
+                  batch.setCompacted(revision);
+                  return batch.revision();
+                }));
+    CompletableFuture<Long> done =
+        accepted.thenCompose(current -> compactor.request(revision).thenApply(_ -> current));
+    return physical ? done : accepted;
+  }
+
+  @Override
+  public CompletableFuture<Lease> grant(long id, long ttl) {
+    return leases.grant(id, ttl);
+  }
+
+  @Override
+  public CompletableFuture<Long> revoke(long id) {
+    return leases.revoke(id);
+  }
+
+  @Override
+  public CompletableFuture<Lease> keepAlive(long id) {
+    return leases.keepAlive(id);
+  }
+
+  @Override
+  public @Nullable Lease lease(long id, boolean keys) {
+    return failures.call(() -> leases.lease(id, keys));
+  }
+
+  @Override
+  public List<Long> leases() {
+    return failures.call(leases::ids);
+  }
+
+  @Override
+  public Status status() {
+    return failures.call(
+        () ->
+            dialect
+                .readers()
+                .snapshot(
+                    session -> {
+                      Meta meta = Meta.read(session);
+                      long[] size = dialect.size(session);
+                      return new Status(
+                          meta.revision(),
+                          Math.max(0, meta.compacted()),
+                          size[0],
+                          size[1],
+                          meta.commits());
+                    }));
+  }
+
+  @Override
+  public Hash hash(long revision) {
+    return failures.call(() -> hashes.hash(revision));
+  }
+
+  @Override
+  public void snapshot(SnapshotSink sink) throws IOException {
+    try {
+      Snapshots.save(dialect, pins, sink);
+    } catch (SQLException e) {
+      throw new IOException("the snapshot failed: " + e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public void defragment() {
+    try {
+      writer.defragment().join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof StoreException cause) {
+        throw cause;
+      }
+      throw e;
+    }
+  }
+
+  @Override
+  public void close() {
+    leases.close();
+    compactor.close();
+    writer.close();
+    dialect.close();
   }
 }

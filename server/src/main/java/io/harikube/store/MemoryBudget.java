@@ -51,6 +51,16 @@ public final class MemoryBudget {
     }
   }
 
+  /** How many shares wait for their turn now. */
+  public int waiting() {
+    lock.lock();
+    try {
+      return waiters.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** A share that holds nothing yet. */
   public Share open() {
     return new Share();
@@ -60,14 +70,19 @@ public final class MemoryBudget {
     lock.lock();
     try {
       used -= bytes;
-      while (!waiters.isEmpty() && requireNonNull(waiters.peek()).bytes <= capacity - used) {
-        Waiter next = requireNonNull(waiters.poll());
-        used += next.bytes;
-        next.done = true;
-        next.granted.signal();
-      }
+      grant();
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Serves those who wait, as far as there is room. The lock is held. */
+  private void grant() {
+    while (!waiters.isEmpty() && requireNonNull(waiters.peek()).bytes <= capacity - used) {
+      Waiter next = requireNonNull(waiters.poll());
+      used += next.bytes;
+      next.done = true;
+      next.granted.signal();
     }
   }
 
@@ -76,6 +91,11 @@ public final class MemoryBudget {
     private long held;
 
     private Share() {}
+
+    /** The most that any share can hold. */
+    public long capacity() {
+      return capacity;
+    }
 
     /** The bytes that this share holds. */
     public long held() {
@@ -130,6 +150,15 @@ public final class MemoryBudget {
       }
     }
 
+    /** Lets go of what the share holds above {@code total} bytes. */
+    public void shrink(long total) {
+      long bytes = held - total;
+      if (bytes > 0) {
+        held = total;
+        release(bytes);
+      }
+    }
+
     private void await(Waiter waiter) {
       waiters.add(waiter);
       try {
@@ -143,6 +172,7 @@ public final class MemoryBudget {
         } else {
           waiters.remove(waiter);
         }
+        grant();
         throw new StoreException(StoreException.Reason.UNAVAILABLE, "the request was given up", e);
       }
     }
@@ -150,11 +180,7 @@ public final class MemoryBudget {
     /** Lets go of everything; the share may grow again. */
     @Override
     public void close() {
-      long bytes = held;
-      held = 0;
-      if (bytes > 0) {
-        release(bytes);
-      }
+      shrink(0);
     }
   }
 }

@@ -1,0 +1,150 @@
+# What can be done with a checkout. It needs JDK 25, Maven, Go, and make; `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:       # each step uses all cores by itself
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The minor version of Kubernetes that is built and run.
+K8S ?= 1.36
+
+bin := build/bin
+lib := build/lib
+launcher := server/src/main/launcher
+go_build := -trimpath -buildvcs=false -ldflags '-s -w'
+# In front of Maven: the java on PATH may be older than 25, and 25 warns of what Maven itself does.
+with_jdk = JAVA_HOME=$$($(launcher)/find-jdk) && export JAVA_HOME && \
+  export MAVEN_OPTS="--sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED $$MAVEN_OPTS" &&
+mvn := mvn -B -ntp
+
+.PHONY: help
+help: ## This list.
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
+	  while read -r target sentence; do printf '  make %-20s %s\n' "$$target" "$$sentence"; done
+
+# ---- Build -------------------------------------------------------------------------------------
+
+.PHONY: build
+build: server kubernetes etcd ## Everything that `make run` starts, in build/bin; only what has changed.
+
+.PHONY: server
+server: $(bin)/harikube ## HariKube alone.
+
+# find lists folders, too, so that a removed source counts as a change.
+server_sources := $(shell find server/src/main/java server/src/main/proto server/src/main/resources .mvn pom.xml server/pom.xml 2>/dev/null)
+
+$(lib)/harikube-server.jar: $(server_sources)
+	@echo "HariKube: building the server (2 minutes the first time, then half a minute)"
+	@rm -rf server/target/lib
+	@$(with_jdk) $(mvn) -q -DskipTests package
+	@mkdir -p $(lib) && rm -f $(lib)/*.jar
+	@cp server/target/lib/*.jar $(lib)/ && cp server/target/harikube-server.jar $@
+
+$(bin)/harikube: $(launcher)/harikube $(lib)/find-jdk $(lib)/harikube-server.jar
+	@mkdir -p $(@D) && cp $< $@
+
+$(lib)/find-jdk: $(launcher)/find-jdk
+	@mkdir -p $(@D) && cp $< $@
+
+.PHONY: kubernetes
+kubernetes: build/kubernetes/$(K8S)/.built ## The patched Kubernetes alone; K8S=1.36 is the minor version.
+	@mkdir -p $(bin) && ln -f build/kubernetes/$(K8S)/bin/* $(bin)/
+
+build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
+    images/kubernetes/cmd/*/*.go patches/kubernetes-v$(K8S).patch)
+	@images/kubernetes/build $(K8S) $(@D)
+	@touch $@
+
+.PHONY: etcd
+etcd: $(bin)/etcd ## etcd to compare with, and its client etcdctl.
+
+$(bin)/etcd $(bin)/etcdctl &: $(wildcard images/etcd/go.* images/etcd/cmd/*/*.go)
+	@echo "etcd: building etcd and etcdctl (40 seconds the first time)"
+	@mkdir -p $(bin)
+	@CGO_ENABLED=0 go build -C images/etcd $(go_build) -o '$(CURDIR)/$(bin)/' ./cmd/...
+	@touch $(bin)/etcd $(bin)/etcdctl
+
+.PHONY: kine
+kine: $(bin)/kine ## kine to compare with; it needs a C compiler.
+
+$(bin)/kine: $(wildcard bench/kine/*)
+	@echo "kine: building (5 minutes the first time)"
+	@mkdir -p $(bin)
+	@CGO_ENABLED=1 go build -C bench/kine $(go_build) -o '$(CURDIR)/$@' .
+	@touch $@
+
+build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/cmd/*/*.go)
+	@mkdir -p build/e2e
+	@go build -C e2e $(go_build) -o '$(CURDIR)/build/e2e/' ./cmd/...
+	@touch build/e2e/run build/e2e/tally
+
+# ---- Run ---------------------------------------------------------------------------------------
+
+# PORT=6443 of the API server, DATA=folder, ENDPOINT=postgres://…, STORE=etcd to compare.
+DATA ?= build/run
+
+# value: a $ in a password stays. exec: Ctrl-C finds only make and the program, which stops in order.
+.PHONY: run
+run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/e2e/run ## Kubernetes on HariKube until Ctrl-C. PORT=, DATA=, ENDPOINT=postgres://…, STORE=etcd.
+	@exec build/e2e/run -bin $(bin) -data '$(value DATA)' $(if $(PORT),-port '$(PORT)') \
+	  $(if $(ENDPOINT),-endpoint '$(value ENDPOINT)') $(if $(filter etcd,$(STORE)),-store etcd)
+
+# ---- Test --------------------------------------------------------------------------------------
+
+# A part of the tests is a target that runs its command under $(tally), which counts. Other makefiles
+# add parts: `test_parts += NAME`.
+test_parts := test-java test-e2e
+test_long_parts := test-java-long
+tally = build/e2e/tally part -name $@ -results build/test
+
+# Runs all the parts, whatever becomes of each, and ends with the sum.
+run_parts = rm -rf build/test; $(MAKE) -k $(1); build/e2e/tally sum -results build/test $(1)
+
+.PHONY: test
+test: build/e2e/tally ## All tests of some minutes; ends with `N passed, N failed`.
+	@$(call run_parts,$(test_parts))
+
+.PHONY: test-long
+test-long: build/e2e/tally ## The tests that take long: random operations, crashes, compactions.
+	@$(call run_parts,$(test_long_parts))
+
+.PHONY: test-java
+test-java: build/e2e/tally ## The tests of the server.
+	@$(with_jdk) $(tally) -surefire server/target/surefire-reports $(mvn) verify
+
+.PHONY: test-java-long
+test-java-long: build/e2e/tally
+	@$(with_jdk) $(tally) -surefire server/target/surefire-reports \
+	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
+
+.PHONY: test-e2e
+test-e2e: build build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
+	@$(tally) go test -C e2e -count=1 -timeout=30m -json ./...
+
+# The PostgreSQL of the Java tests, for the others: a program that runs one as long as its input is open.
+test_postgres := server/src/test/launcher/test-postgres
+.PHONY: test-postgres
+test-postgres: $(if $(wildcard $(test_postgres)),$(bin)/test-postgres)
+
+$(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.jar \
+    $(shell find server/src/test/java/io/harikube/testing 2>/dev/null)
+	@echo "PostgreSQL for tests (half a minute)"
+	@rm -rf $(lib)/test && mkdir -p $(lib)/test
+	@$(with_jdk) $(mvn) -q test-compile dependency:copy-dependencies \
+	  -DincludeScope=test -DoutputDirectory='$(CURDIR)/$(lib)/test' && \
+	  "$$JAVA_HOME/bin/jar" --create --file $(lib)/test/tests.jar -C server/target/test-classes .
+	@cp server/target/harikube-server.jar $(lib)/test/
+	@mkdir -p $(bin) && cp $< $@
+
+# ---- Keep tidy ---------------------------------------------------------------------------------
+
+.PHONY: format
+format: ## Formats all sources.
+	@$(with_jdk) $(mvn) -q spotless:apply
+	@gofmt -w e2e images bench
+
+.PHONY: clean
+clean: ## Removes everything that was built, and the data of `make run`.
+	rm -rf build server/target target
+
+-include e2e/*.mk bench/*.mk

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCountGo(t *testing.T) {
+	for name, test := range map[string]struct {
+		lines string
+		want  counts
+	}{
+		"a failed subtest is one failure, not one for each level above it": {`
+			{"Action":"run","Package":"p","Test":"A"}
+			{"Action":"run","Package":"p","Test":"A/x"}
+			{"Action":"run","Package":"p","Test":"A/y"}
+			{"Action":"output","Package":"p","Test":"A/y","Output":"wrong\n"}
+			{"Action":"pass","Package":"p","Test":"A/x"}
+			{"Action":"fail","Package":"p","Test":"A/y"}
+			{"Action":"fail","Package":"p","Test":"A"}
+			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1}},
+		"a test that fails after its subtests passed": {`
+			{"Action":"run","Package":"p","Test":"A"}
+			{"Action":"run","Package":"p","Test":"A/x"}
+			{"Action":"pass","Package":"p","Test":"A/x"}
+			{"Action":"fail","Package":"p","Test":"A"}
+			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1}},
+		"a package that does not compile": {`
+			{"ImportPath":"p","Action":"build-output","Output":"p.go:1: no\n"}
+			{"ImportPath":"p","Action":"build-fail"}
+			{"Action":"fail","Package":"p"}`, counts{Failed: 1}},
+		"a skipped test, and a package without tests": {`
+			{"Action":"run","Package":"p","Test":"A"}
+			{"Action":"skip","Package":"p","Test":"A"}
+			{"Action":"pass","Package":"p"}
+			{"Action":"skip","Package":"q"}`, counts{Skipped: 1}},
+		"test2json without a package": {`
+			{"Action":"run","Test":"A"}
+			{"Action":"pass","Test":"A"}
+			{"Action":"pass"}`, counts{Passed: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := countGo(strings.NewReader(test.lines))
+			if err != nil || got != test.want {
+				t.Errorf("got %+v %v, want %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestCountSurefire(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "TEST-a.xml"), []byte(`<testsuite tests="4">
+		<testcase classname="A" name="passes"/>
+		<testcase classname="A" name="fails"><failure message="no">trace</failure></testcase>
+		<testcase classname="A" name="breaks"><error>trace</error></testcase>
+		<testcase classname="A" name="waits"><skipped message="no database"/></testcase>
+	</testsuite>`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := countSurefire(folder)
+	if want := (counts{Passed: 1, Failed: 2, Skipped: 1}); err != nil || got != want {
+		t.Errorf("got %+v %v, want %+v", got, err, want)
+	}
+}

@@ -1,0 +1,214 @@
+// Package controlplane runs a Kubernetes control plane on this machine: a store, kube-apiserver and
+// kube-controller-manager, as ordinary processes with certificates made on the spot.
+//
+// `make run` and the end-to-end tests share it, so that what the tests check is what a user starts.
+// Everything that must outlive a restart is in one data folder; a second start on the same folder
+// continues with the same data, certificates and service-account key.
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// defaultPort is Kubernetes' usual one.
+const defaultPort = 6443
+
+// Config says what to run and where.
+type Config struct {
+	Bin   string // folder of the programs
+	Data  string // folder for everything that must survive; made if missing
+	Port  int    // where the API server listens, on 127.0.0.1; 0: 6443 or the next free one
+	Store Store  // what keeps the API server's data
+	// Log is told in one line what happens: which port is taken, each component as it gets ready.
+	Log func(line string)
+}
+
+// ControlPlane is a running one. Stop may be called again.
+type ControlPlane struct {
+	Kubeconfig string // path; its user is a cluster administrator
+
+	config    Config
+	lock      *os.File
+	processes []*process    // in the order they were started
+	exits     chan *process // every process as it exits, asked to or not
+	pki       pki
+}
+
+// Start returns when every component is ready, or with an error that shows what a component said
+// last; nothing it started is left running then.
+func Start(ctx context.Context, config Config) (*ControlPlane, error) {
+	for _, folder := range []*string{&config.Bin, &config.Data} {
+		path, err := filepath.Abs(*folder)
+		if err != nil {
+			return nil, err
+		}
+		*folder = path
+	}
+	lock, err := lockFolder(config.Data)
+	if err != nil {
+		return nil, err
+	}
+	c := &ControlPlane{
+		Kubeconfig: filepath.Join(config.Data, "kubeconfig"),
+		config:     config,
+		lock:       lock,
+		exits:      make(chan *process, 3),
+	}
+	if c.config.Port, err = c.choosePort(); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	config.Log("Data, certificates and logs are in " + config.Data)
+	if err := c.start(ctx); err != nil {
+		c.Stop(context.Background())
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *ControlPlane) start(ctx context.Context) error {
+	var err error
+	if c.pki, err = openPKI(filepath.Join(c.config.Data, "pki")); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(c.config.Data, "log"), 0o755); err != nil {
+		return err
+	}
+	store, err := c.startStore(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.startAPIServer(ctx, store); err != nil {
+		return err
+	}
+	return c.startControllerManager(ctx)
+}
+
+func (c *ControlPlane) startStore(ctx context.Context) (address string, err error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return "", err
+	}
+	address = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	name, args := c.config.Store.command(serving{
+		data:           c.config.Data,
+		address:        address,
+		metricsAddress: fmt.Sprintf("127.0.0.1:%d", ports[1]),
+		clientCA:       c.pki.path("ca.crt"),
+		cert:           c.pki.path("store.crt"),
+		key:            c.pki.path("store.key"),
+	})
+	// A client's own question, over the certificates that the API server will use.
+	health := func(ctx context.Context) error {
+		return runProgram(ctx, filepath.Join(c.config.Bin, "etcdctl"), "--endpoints=https://"+address, "--cacert="+c.pki.path("ca.crt"),
+			"--cert="+c.pki.path("store-client.crt"), "--key="+c.pki.path("store-client.key"),
+			"--command-timeout=2s", "endpoint", "health")
+	}
+	return address, c.startProcess(ctx, name, "https://"+address, health, args...)
+}
+
+func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
+	url := fmt.Sprintf("https://127.0.0.1:%d", c.config.Port)
+	err := c.pki.writeKubeconfig(c.Kubeconfig, url, "admin")
+	if err != nil {
+		return err
+	}
+	return c.startProcess(ctx, "kube-apiserver", url, c.pki.probe(url+"/readyz"),
+		"--etcd-servers=https://"+store,
+		"--etcd-cafile="+c.pki.path("ca.crt"),
+		"--etcd-certfile="+c.pki.path("store-client.crt"),
+		"--etcd-keyfile="+c.pki.path("store-client.key"),
+		"--watch-cache=false",
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", c.config.Port),
+		"--tls-cert-file="+c.pki.path("apiserver.crt"),
+		"--tls-private-key-file="+c.pki.path("apiserver.key"),
+		"--client-ca-file="+c.pki.path("ca.crt"),
+		"--authorization-mode=Node,RBAC",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file="+c.pki.path("service-account.key"),
+		"--service-account-signing-key-file="+c.pki.path("service-account.key"),
+		"--service-cluster-ip-range="+serviceRange,
+		// There is nothing behind the kubernetes service here, and the reconciler's lease would
+		// delay every shutdown.
+		"--endpoint-reconciler-type=none",
+	)
+}
+
+func (c *ControlPlane) startControllerManager(ctx context.Context) error {
+	kubeconfig := filepath.Join(c.config.Data, "controller-manager.kubeconfig")
+	server := fmt.Sprintf("https://127.0.0.1:%d", c.config.Port)
+	if err := c.pki.writeKubeconfig(kubeconfig, server, "controller-manager"); err != nil {
+		return err
+	}
+	ports, err := freePorts(1)
+	if err != nil {
+		return err
+	}
+	url := fmt.Sprintf("https://127.0.0.1:%d", ports[0])
+	healthy := c.pki.probe(url + "/healthz")
+	// It is healthy before it has done anything; until this object exists no Pod can be created.
+	hasWorked := c.pki.probe(server + "/api/v1/namespaces/default/serviceaccounts/default")
+	ready := func(ctx context.Context) error {
+		if err := healthy(ctx); err != nil {
+			return err
+		}
+		return hasWorked(ctx)
+	}
+	return c.startProcess(ctx, "kube-controller-manager", url, ready,
+		"--kubeconfig="+kubeconfig,
+		"--authentication-kubeconfig="+kubeconfig,
+		"--authorization-kubeconfig="+kubeconfig,
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", ports[0]),
+		"--tls-cert-file="+c.pki.path("apiserver.crt"),
+		"--tls-private-key-file="+c.pki.path("apiserver.key"),
+		"--root-ca-file="+c.pki.path("ca.crt"),
+		"--service-account-private-key-file="+c.pki.path("service-account.key"),
+		"--use-service-account-credentials",
+		// Alone on its API server: an election would only delay the next start.
+		"--leader-elect=false",
+	)
+}
+
+// startProcess starts a program and waits until its probe succeeds.
+func (c *ControlPlane) startProcess(
+	ctx context.Context, name, where string, probe func(context.Context) error, args ...string,
+) error {
+	began := time.Now()
+	p, err := startProcess(
+		filepath.Join(c.config.Bin, name), filepath.Join(c.config.Data, "log", name+".log"), c.exits, args...)
+	if err != nil {
+		return fmt.Errorf("%s does not start: %w", name, err)
+	}
+	c.processes = append(c.processes, p)
+	if err := p.await(ctx, probe); err != nil {
+		return err
+	}
+	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), where))
+	return nil
+}
+
+// Wait returns nil when ctx ends, and an error as soon as a component exits on its own.
+func (c *ControlPlane) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case p := <-c.exits:
+		return p.exitError()
+	}
+}
+
+// Stop stops the components in the reverse of their order: an API server whose store is gone does not
+// stop when asked. A component that takes too long, or any still running when ctx ends, is killed.
+func (c *ControlPlane) Stop(ctx context.Context) {
+	for i := len(c.processes) - 1; i >= 0; i-- {
+		c.processes[i].stop(ctx)
+	}
+	_ = c.lock.Close()
+}

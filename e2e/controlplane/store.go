@@ -1,0 +1,62 @@
+package controlplane
+
+import (
+	"net/url"
+	"path/filepath"
+)
+
+// Store is a server of the etcd API that keeps the API server's data.
+type Store interface {
+	// command returns the program, from the folder of programs, and its arguments.
+	command(serving) (program string, args []string)
+}
+
+// serving is how a store is reached and where it may put files.
+type serving struct {
+	data, address, metricsAddress string
+	clientCA, cert, key           string
+}
+
+// HariKube keeps the data in the database of an endpoint, such as postgres://user@host/database. The
+// empty endpoint is a SQLite file in the data folder.
+type HariKube struct {
+	Endpoint string
+}
+
+func (h HariKube) command(s serving) (string, []string) {
+	endpoint := h.Endpoint
+	if endpoint == "" {
+		file := url.URL{Scheme: "sqlite", Path: filepath.Join(s.data, "harikube.db")}
+		endpoint = file.String()
+	}
+	return "harikube", []string{
+		"server",
+		"--endpoint=" + endpoint,
+		"--listen-address=" + s.address,
+		"--metrics-bind-address=" + s.metricsAddress,
+		"--server-cert-file=" + s.cert,
+		"--server-key-file=" + s.key,
+		"--trusted-ca-file=" + s.clientCA,
+	}
+}
+
+// Etcd is the store that Kubernetes was made for. The tests run on it as well: a test that fails there
+// asks for something that Kubernetes does not promise.
+type Etcd struct{}
+
+func (Etcd) command(s serving) (string, []string) {
+	const peer = "http://127.0.0.1:0" // alone in its cluster: any free port
+	return "etcd", []string{
+		"--data-dir=" + filepath.Join(s.data, "etcd"),
+		"--listen-client-urls=https://" + s.address,
+		"--advertise-client-urls=https://" + s.address,
+		"--listen-metrics-urls=http://" + s.metricsAddress,
+		"--listen-peer-urls=" + peer,
+		"--initial-advertise-peer-urls=" + peer,
+		"--initial-cluster=default=" + peer,
+		"--cert-file=" + s.cert,
+		"--key-file=" + s.key,
+		"--trusted-ca-file=" + s.clientCA,
+		"--client-cert-auth",
+	}
+}

@@ -1,0 +1,87 @@
+// Package postgres gives each test a PostgreSQL database of its own.
+//
+// The server is the one of HARIKUBE_TEST_POSTGRES (a postgres:// URL of a user who may create
+// databases), or one that build/bin/test-postgres starts for the test. Without either the test is
+// skipped.
+package postgres
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const variable = "HARIKUBE_TEST_POSTGRES"
+
+// Database returns the URL of an empty database that is dropped after the test.
+func Database(t testing.TB, bin string) string {
+	t.Helper()
+	server := os.Getenv(variable)
+	if server == "" {
+		server = start(t, filepath.Join(bin, "test-postgres"))
+	}
+	at, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("%s is not a URL: %v", variable, err)
+	}
+	name := "harikube_" + strings.ToLower(rand.Text()[:10])
+	execute(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { execute(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	at.Path = "/" + name
+	return at.String()
+}
+
+// start runs a server until the test ends: it stops when its stdin closes.
+func start(t testing.TB, program string) string {
+	t.Helper()
+	if _, err := os.Stat(program); err != nil {
+		t.Skipf("NOT TESTED ON POSTGRESQL: set %s to a postgres:// URL, or build %s", variable, program)
+	}
+	cmd := exec.Command(program)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%s printed no URL: %v", program, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func execute(t testing.TB, server, statement string) {
+	t.Helper()
+	// Not the test's context: it has ended when the database is dropped.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	connection, err := pgx.Connect(ctx, server)
+	if err != nil {
+		t.Fatal(fmt.Errorf("PostgreSQL is not reachable: %w", err))
+	}
+	defer connection.Close(ctx)
+	if _, err := connection.Exec(ctx, statement); err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", statement, err))
+	}
+}

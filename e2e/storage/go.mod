@@ -1,0 +1,5 @@
+module harikube/e2e/storage
+
+go 1.26.0
+
+require github.com/lib/pq v1.12.3

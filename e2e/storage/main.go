@@ -1,0 +1,168 @@
+// Command storage runs Kubernetes' own storage tests, unmodified, against a server in a process of its
+// own: a real etcd, or HariKube on SQLite or PostgreSQL.
+//
+// It copies k8s.io/apiserver out of the module cache, puts testdata/test_server.go in the place of the
+// one file through which the tests reach their server, compiles the test packages and runs them.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"harikube/e2e/storage/gotest"
+	"harikube/e2e/storage/store"
+)
+
+const (
+	module      = "k8s.io/apiserver"
+	replacement = "pkg/storage/etcd3/testserver/test_server.go"
+)
+
+type options struct {
+	store    string
+	version  string
+	packages string
+	run      string
+	timeout  time.Duration
+	spares   int
+	build    string
+	json     bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.store, "store", "sqlite", "etcd, sqlite or postgres")
+	flag.StringVar(&o.version, "version", "v0.36.3", "of "+module)
+	flag.StringVar(&o.packages, "packages", "pkg/storage/etcd3", "packages of "+module+", separated by commas")
+	flag.StringVar(&o.run, "run", "", "only the tests that match, as of go test -run; the result is not kept")
+	flag.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for a package")
+	flag.IntVar(&o.spares, "spares", 2, "servers that are started ahead of the tests that use them")
+	flag.StringVar(&o.build, "build", "../../build", "where executables, copies and results are kept")
+	flag.BoolVar(&o.json, "json", false, "print what go test -json prints")
+	flag.Parse()
+
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	failed, err := run(ctx, o)
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "storage tests:", err)
+		os.Exit(2)
+	}
+	if failed {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) (failed bool, err error) {
+	build, err := filepath.Abs(o.build)
+	if err != nil {
+		return false, err
+	}
+	work := filepath.Join(build, "storage-tests")
+	server, err := store.Find(ctx, o.store, ".", build)
+	if err != nil {
+		return false, err
+	}
+	source, err := prepare(ctx, work, o.version)
+	if err != nil {
+		return false, err
+	}
+
+	// The data of the servers; emptied first, as a run that was killed leaves it.
+	temp := filepath.Join(work, "tmp", o.store)
+	if err := os.RemoveAll(temp); err != nil {
+		return false, err
+	}
+	if err := os.MkdirAll(temp, 0o755); err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(temp)
+
+	var events io.Writer
+	progress := io.Writer(os.Stdout)
+	if o.json {
+		events, progress = os.Stdout, os.Stderr
+	}
+	var results []gotest.Result
+	for _, pkg := range strings.Split(o.packages, ",") {
+		binary := filepath.Join(work, strings.ReplaceAll(pkg, "/", "_")+".test")
+		fmt.Fprintf(progress, "compiling %s\n", path.Join(module, pkg))
+		if err := store.Go(ctx, source, "test", "-c", "-o", binary, "./"+pkg); err != nil {
+			return false, err
+		}
+		b := gotest.Binary{
+			Path:    binary,
+			Package: path.Join(module, pkg),
+			Dir:     filepath.Join(source, pkg),
+			Env: append(server.Env,
+				"STORAGE_TEST_SERVER="+server.Executable,
+				"STORAGE_TEST_SPARES="+strconv.Itoa(o.spares),
+				"TMPDIR="+temp),
+			Run:     o.run,
+			Timeout: o.timeout,
+			Log:     filepath.Join(work, "logs", o.store, strings.ReplaceAll(pkg, "/", "_")+".log"),
+			Events:  events,
+		}
+		r, err := b.Exec(ctx, o.store, progress)
+		if err != nil {
+			return false, err
+		}
+		if o.run == "" {
+			if err := r.Save(filepath.Join(build, "conformance")); err != nil {
+				return false, err
+			}
+		}
+		if names := r.Failed(); len(names) > 0 {
+			failed = true
+			fmt.Fprintf(progress, "failed: %s\nall output: %s\n", strings.Join(names, " "), b.Log)
+		}
+		results = append(results, r)
+	}
+	for _, r := range results {
+		fmt.Fprintln(progress, r)
+	}
+	return failed, nil
+}
+
+// prepare returns a copy of the module in which the tests reach the server of our choice.
+func prepare(ctx context.Context, work, version string) (string, error) {
+	copied := filepath.Join(work, "apiserver-"+version)
+	if _, err := os.Stat(copied); os.IsNotExist(err) {
+		out, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version).Output()
+		var download struct{ Dir, Error string }
+		if jsonErr := json.Unmarshal(out, &download); jsonErr != nil || download.Error != "" {
+			return "", fmt.Errorf("go mod download %s@%s: %v %s", module, version, err, download.Error)
+		}
+		// The copy gets its name when it is complete.
+		partial := copied + ".partial"
+		if err := os.RemoveAll(partial); err != nil {
+			return "", err
+		}
+		if err := os.MkdirAll(work, 0o755); err != nil {
+			return "", err
+		}
+		if err := os.CopyFS(partial, os.DirFS(download.Dir)); err != nil {
+			return "", err
+		}
+		if err := os.Rename(partial, copied); err != nil {
+			return "", err
+		}
+	}
+	ours, err := os.ReadFile("testdata/test_server.go")
+	if err != nil {
+		return "", err
+	}
+	return copied, os.WriteFile(filepath.Join(copied, replacement), ours, 0o644)
+}

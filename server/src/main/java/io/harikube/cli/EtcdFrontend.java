@@ -1,0 +1,94 @@
+package io.harikube.cli;
+
+import io.harikube.etcd.EtcdServer;
+import io.harikube.ops.Metric;
+import io.harikube.ops.Metrics;
+import io.harikube.store.Store;
+import io.harikube.watch.WatchHub;
+import io.harikube.watch.WatchOptions;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+
+/** The etcd API with its watches, in front of a store. */
+final class EtcdFrontend implements Parts.Serving {
+  private static final long GIB = 1L << 30;
+
+  private final WatchHub hub;
+  private final EtcdServer server;
+
+  private EtcdFrontend(WatchHub hub, EtcdServer server) {
+    this.hub = hub;
+    this.server = server;
+  }
+
+  static Parts.Serving serve(Store store, Parts.Settings settings) throws IOException {
+    WatchHub hub = new WatchHub(store.log(), watchOptions(settings.progressInterval()));
+    EtcdServer server =
+        EtcdServer.builder(store, hub::open)
+            .budget(settings.budget())
+            .clock(settings.clock())
+            .maxRequestBytes(settings.maxRequestBytes())
+            .maxTxnOps(settings.maxTxnOps())
+            .name(settings.name())
+            .clientUrls(settings.clientUrls())
+            .listen(settings.listen().text())
+            .tls(settings.tls())
+            .tracer(settings.grpc())
+            .build();
+    EtcdFrontend frontend = new EtcdFrontend(hub, server);
+    settings.grpc().register(server.services());
+    frontend.publish(settings.metrics());
+    try {
+      server.start();
+      return frontend;
+    } catch (IOException e) {
+      frontend.close();
+      throw e;
+    }
+  }
+
+  /** The limits of the watches are made for a heap of 1 GiB; a smaller heap gets smaller ones. */
+  private static WatchOptions watchOptions(Duration progressInterval) {
+    WatchOptions defaults = WatchOptions.defaults();
+    double scale = Math.min(1, (double) Runtime.getRuntime().maxMemory() / GIB);
+    return new WatchOptions(
+        (long) (defaults.inboxBytes() * scale),
+        (long) (defaults.recentBytes() * scale),
+        (long) (defaults.streamBytes() * scale),
+        (long) (defaults.totalBytes() * scale),
+        defaults.pageBytes(),
+        defaults.messageBytes(),
+        defaults.maxMessageBytes(),
+        defaults.concurrentReads(),
+        progressInterval);
+  }
+
+  private void publish(Metrics metrics) {
+    metrics.level(Metric.WATCH_STREAMS, hub::streams);
+    metrics.level(Metric.WATCHERS, hub::watchers);
+    metrics.level(Metric.SLOW_WATCHERS, hub::slowWatchers);
+    metrics.level(Metric.PENDING_EVENTS, hub::pendingEvents);
+    metrics.level(Metric.EVENTS, hub::eventsSent);
+    metrics.level(Metric.WATCH_PENDING_BYTES, hub::pendingBytes);
+    metrics.level(Metric.WATCH_LAG, hub::lag);
+    metrics.level(Metric.WATCH_LOG_READS, hub::logReads);
+    metrics.level(Metric.WATCH_DROPPED_COMMITS, hub::droppedCommits);
+  }
+
+  @Override
+  public int port() {
+    return server.port();
+  }
+
+  @Override
+  public List<String> alarms() {
+    return server.alarms();
+  }
+
+  @Override
+  public void close() {
+    server.close();
+    hub.close();
+  }
+}

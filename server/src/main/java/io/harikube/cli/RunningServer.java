@@ -1,0 +1,241 @@
+package io.harikube.cli;
+
+import io.harikube.ops.AutoCompactor;
+import io.harikube.ops.GrpcMetrics;
+import io.harikube.ops.Metrics;
+import io.harikube.ops.OpsServer;
+import io.harikube.ops.Version;
+import io.harikube.sql.Endpoint;
+import io.harikube.sql.OpenException;
+import io.harikube.sql.SqlOptions;
+import io.harikube.store.MemoryBudget;
+import io.harikube.store.Store;
+import io.harikube.tls.PemFiles;
+import io.harikube.tls.TlsException;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Executors;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * All parts of a server, in the order in which they depend on each other. Everything that can be
+ * wrong outside of the database is looked at before the store is opened, since opening it changes
+ * the database. What has been started before a failure is closed again.
+ */
+final class RunningServer implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(RunningServer.class);
+
+  /** Guarded by this. */
+  private final Deque<AutoCloseable> started = new ArrayDeque<>();
+
+  /** Guarded by this. */
+  private boolean closed;
+
+  private final Metrics metrics = new Metrics();
+  private int port = -1;
+  private @Nullable InetSocketAddress opsAddress;
+
+  /**
+   * Starts the parts; called once. A {@link #close} that comes meanwhile, on another thread, ends
+   * it.
+   *
+   * @throws StartException why it cannot be, like the other two
+   */
+  void start(ServerOptions options, Map<String, String> environment, Parts parts)
+      throws StartException, OpenException, TlsException {
+    try {
+      open(options, environment, parts);
+    } catch (StartException | OpenException | TlsException | RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  private void open(ServerOptions options, Map<String, String> environment, Parts parts)
+      throws StartException, OpenException, TlsException {
+    long begin = System.nanoTime();
+    Address listen = Address.parse("--listen-address", options.listenAddress);
+    Endpoint endpoint = options.datastore.endpoint(environment);
+    PemFiles pem =
+        PemFiles.read(options.serverCertFile, options.serverKeyFile, options.trustedCaFile);
+    boolean tls = options.serverCertFile != null;
+    if (!tls && (options.trustedCaFile != null || listen.needsTls())) {
+      throw new StartException(
+          (options.trustedCaFile != null ? "--trusted-ca-file" : "An https:// listen address")
+              + " needs --server-cert-file and --server-key-file.");
+    }
+    OpsServer ops = bindOps(options, tls ? pem : null);
+    listen.claim();
+
+    MemoryBudget budget = new MemoryBudget(answerBytes(options));
+    Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
+    add(store);
+    metrics.observe(
+        store,
+        endpoint instanceof Endpoint.Sqlite sqlite ? sqlite.file() : null,
+        budget,
+        parts.clock());
+    if (options.compactInterval.isPositive()) {
+      AutoCompactor compactor =
+          new AutoCompactor(
+              store,
+              options.compactMinRetain,
+              options.compactTimeout,
+              Executors.newSingleThreadScheduledExecutor(
+                  Thread.ofPlatform().daemon().name("compactor").factory()));
+      add(compactor);
+      compactor.every(options.compactInterval);
+    }
+    Parts.Settings settings =
+        new Parts.Settings(
+            listen,
+            tls ? pem.grpcServer() : null,
+            budget,
+            options.maxRequestBytes,
+            options.maxTxnOps,
+            options.name,
+            clientUrls(options, listen, tls),
+            options.progressInterval,
+            new GrpcMetrics(metrics),
+            metrics,
+            parts.clock());
+    Parts.Serving serving;
+    try {
+      serving = parts.frontend().serve(store, settings);
+    } catch (IOException e) {
+      throw listen.refused(e);
+    }
+    add(serving);
+    port = serving.port();
+    if (ops != null) {
+      ops.start(store, metrics, serving::alarms);
+      opsAddress = ops.address();
+    }
+    LOG.info(
+        "HariKube {} serves etcd {} on {}{}; {} at revision {}; {}; started in {} ms.",
+        Version.HARIKUBE,
+        Version.ETCD,
+        listen.port() == 0 ? listen.text() + " (port " + port + ")" : listen.text(),
+        !tls ? "" : options.trustedCaFile == null ? " with TLS" : " with TLS for known clients",
+        endpoint,
+        store.revision(),
+        ops == null ? "no metrics" : "metrics and health on " + address(ops.address()),
+        (System.nanoTime() - begin) / 1_000_000);
+  }
+
+  /** Binds the operators' port before anything else is done; closed last. */
+  private @Nullable OpsServer bindOps(ServerOptions options, @Nullable PemFiles pem)
+      throws StartException, TlsException {
+    if (options.metricsBindAddress.equals("0")) {
+      return null;
+    }
+    Address address = Address.parse("--metrics-bind-address", options.metricsBindAddress);
+    if (!(address.socket() instanceof InetSocketAddress socket)) {
+      throw new StartException("--metrics-bind-address has to be host:port, or 0 for none.");
+    }
+    boolean plain = pem == null || options.metricsIgnoreTlsConfig;
+    try {
+      OpsServer ops = OpsServer.bind(socket, plain || pem == null ? null : pem.context(null));
+      add(ops);
+      return ops;
+    } catch (IOException e) {
+      throw address.refused(e);
+    }
+  }
+
+  private static SqlOptions sqlOptions(ServerOptions options, Endpoint endpoint) {
+    SqlOptions defaults = SqlOptions.of(endpoint);
+    int open = options.maxOpenConnections;
+    return new SqlOptions(
+        endpoint,
+        open <= 0 ? defaults.readers() : Math.max(1, open - 1),
+        defaults.batchOperations(),
+        defaults.eventBytes(),
+        options.compactBatchSize,
+        defaults.compactionReadDeadline(),
+        defaults.walBytes(),
+        options.slowSqlThreshold.isPositive()
+            ? options.slowSqlThreshold
+            : Duration.ofSeconds(Integer.MAX_VALUE),
+        defaults.minLeaseTtl(),
+        new SqlOptions.Pool(
+            idle(options), options.connectionMaxIdleTime, options.connectionMaxLifetime));
+  }
+
+  /** As in kine, 0 is the default, and less than 0 is none. */
+  private static int idle(ServerOptions options) {
+    int idle = options.maxIdleConnections;
+    return idle == 0 ? Integer.MAX_VALUE : Math.max(0, idle);
+  }
+
+  private static long answerBytes(ServerOptions options) {
+    return options.maxAnswerBytes > 0
+        ? options.maxAnswerBytes
+        : Runtime.getRuntime().maxMemory() / 10 * 4;
+  }
+
+  private static List<String> clientUrls(ServerOptions options, Address listen, boolean tls) {
+    if (options.advertiseClientUrls != null) {
+      return List.of(options.advertiseClientUrls.split(",", -1));
+    }
+    String security = tls ? "s" : "";
+    return List.of(
+        listen.isUnix()
+            ? "unix" + security + "://" + listen.text()
+            : "http" + security + "://localhost:" + listen.port());
+  }
+
+  private static String address(InetSocketAddress address) {
+    String host = address.getAddress().getHostAddress();
+    return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
+  }
+
+  /** The port that etcd clients connect to; -1 for a unix socket. */
+  int port() {
+    return port;
+  }
+
+  /** Where metrics and health checks are served; null for nowhere. */
+  @Nullable InetSocketAddress opsAddress() {
+    return opsAddress;
+  }
+
+  private void add(AutoCloseable part) throws StartException {
+    synchronized (this) {
+      if (!closed) {
+        started.push(part);
+        return;
+      }
+    }
+    close(part);
+    throw new StartException("The server was stopped before it had started.");
+  }
+
+  private synchronized @Nullable AutoCloseable next() {
+    closed = true;
+    return started.poll();
+  }
+
+  /** Closes all parts, the last one started first, whatever one of them says. */
+  @Override
+  public void close() {
+    for (AutoCloseable part = next(); part != null; part = next()) {
+      close(part);
+    }
+  }
+
+  private static void close(AutoCloseable part) {
+    try {
+      part.close();
+    } catch (Exception e) {
+      LOG.warn("A part of the server could not be closed.", e);
+    }
+  }
+}

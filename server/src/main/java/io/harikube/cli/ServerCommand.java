@@ -1,0 +1,90 @@
+package io.harikube.cli;
+
+import io.harikube.sql.OpenException;
+import io.harikube.tls.TlsException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code harikube server}. */
+@Command(
+    name = "server",
+    description = "Serve the etcd v3 API from a SQLite or PostgreSQL database.",
+    sortOptions = false)
+final class ServerCommand implements Callable<Integer> {
+  private static final Logger LOG = LoggerFactory.getLogger(ServerCommand.class);
+  private static final Duration SHUTDOWN = Duration.ofSeconds(10);
+
+  @Mixin ServerOptions options = new ServerOptions();
+  @Spec CommandSpec spec = CommandSpec.create();
+
+  private final Map<String, String> environment;
+  private final Parts parts;
+
+  ServerCommand(Map<String, String> environment, Parts parts) {
+    this.environment = environment;
+    this.parts = parts;
+  }
+
+  @Override
+  public Integer call() throws StartException, OpenException, TlsException, InterruptedException {
+    check("--max-request-bytes", options.maxRequestBytes);
+    check("--max-txn-ops", options.maxTxnOps);
+    check("--compact-batch-size", options.compactBatchSize);
+    check("--watch-progress-notify-interval", options.progressInterval.toMillis());
+    Logging.configure(options.logFormat, options.debug);
+    RunningServer server = new RunningServer();
+    Thread hook = new Thread(() -> shutDown(server), "shutdown");
+    Runtime.getRuntime().addShutdownHook(hook);
+    try {
+      server.start(options, environment, parts);
+    } catch (StartException | OpenException | TlsException | RuntimeException e) {
+      if (removed(hook)) {
+        throw e;
+      }
+    }
+    new CountDownLatch(1).await();
+    return 0;
+  }
+
+  private void check(String option, long value) {
+    if (value <= 0) {
+      throw new ParameterException(spec.commandLine(), option + " has to be greater than 0");
+    }
+  }
+
+  /** Whether the hook will not run: not if a signal has come meanwhile. */
+  private static boolean removed(Thread hook) {
+    try {
+      return Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      return false;
+    }
+  }
+
+  /** On a signal: the JVM would end with 128 and its number, but the server was asked to end. */
+  private static void shutDown(RunningServer server) {
+    LOG.info("Shutting down.");
+    Thread closing = Thread.ofPlatform().daemon().name("closing").start(server::close);
+    boolean closed = false;
+    try {
+      closed = closing.join(SHUTDOWN);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (closed) {
+      LOG.info("Shut down.");
+    } else {
+      LOG.warn("The shutdown takes longer than {} and is cut off; no data is lost.", SHUTDOWN);
+    }
+    Runtime.getRuntime().halt(closed ? 0 : 1);
+  }
+}

@@ -1,0 +1,116 @@
+package io.harikube.etcd;
+
+import io.grpc.ServerServiceDefinition;
+import io.harikube.etcd.proto.CompactionRequest;
+import io.harikube.etcd.proto.CompactionResponse;
+import io.harikube.etcd.proto.DeleteRangeRequest;
+import io.harikube.etcd.proto.DeleteRangeResponse;
+import io.harikube.etcd.proto.PutRequest;
+import io.harikube.etcd.proto.PutResponse;
+import io.harikube.etcd.proto.RangeRequest;
+import io.harikube.etcd.proto.RangeResponse;
+import io.harikube.etcd.proto.RangeStreamResponse;
+import io.harikube.etcd.proto.TxnRequest;
+import io.harikube.etcd.proto.TxnResponse;
+import io.harikube.store.OpResult;
+import io.harikube.store.RangeQuery;
+import io.harikube.store.Store;
+import io.harikube.store.Txn;
+
+/**
+ * etcd's KV service. Changes are handed to the store from the event loop and answered by the
+ * store's thread; ranges block, each on its own virtual thread.
+ */
+final class KvService {
+  private final Store store;
+  private final Headers headers;
+  private final RequestCheck check;
+  private final Alarms alarms;
+  private final Backlog backlog;
+
+  KvService(Store store, Headers headers, RequestCheck check, Alarms alarms, Backlog backlog) {
+    this.store = store;
+    this.headers = headers;
+    this.check = check;
+    this.alarms = alarms;
+    this.backlog = backlog;
+  }
+
+  ServerServiceDefinition bind(Calls calls) {
+    return ServerServiceDefinition.builder("etcdserverpb.KV")
+        .addMethod(EtcdApi.RANGE, calls.blocking(this::range))
+        .addMethod(EtcdApi.RANGE_STREAM, calls.streaming(this::rangeStream))
+        .addMethod(EtcdApi.PUT, calls.async(this::put))
+        .addMethod(EtcdApi.DELETE_RANGE, calls.async(this::delete))
+        .addMethod(EtcdApi.TXN, calls.async(this::txn))
+        .addMethod(EtcdApi.COMPACT, calls.async(this::compact))
+        .build();
+  }
+
+  private void range(RangeRequest request, Answer<RangeResponse> answer) {
+    RequestCheck.range(request);
+    OpResult.Range result = store.range(TxnWire.query(request), answer.share());
+    answer.send(TxnWire.range(result, headers.at(result.revision())));
+  }
+
+  private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)
+      throws InterruptedException {
+    RequestCheck.rangeStream(request);
+    RangeQuery query = TxnWire.query(request);
+    if (request.getCountOnly()) {
+      OpResult.Range count = store.range(query, answer.share());
+      if (answer.push(RangeStream.last(count, headers))) {
+        answer.end();
+        return;
+      }
+      throw RequestCheck.refuse(Errors.CANCELED);
+    }
+    new RangeStream(answer, headers).run(store, query);
+  }
+
+  private void put(PutRequest request, Answer<PutResponse> answer) {
+    RequestCheck.put(request);
+    int size = check.size(request);
+    alarms.refusePut();
+    answer.enter(backlog, size);
+    answer.sendWhen(
+        store.txn(Txn.of(TxnWire.put(request)), answer.share()),
+        result ->
+            TxnWire.put((OpResult.Put) result.results().getFirst(), headers.at(result.revision())));
+  }
+
+  private void delete(DeleteRangeRequest request, Answer<DeleteRangeResponse> answer) {
+    RequestCheck.delete(request);
+    int size = check.size(request);
+    alarms.refuseChange();
+    answer.enter(backlog, size);
+    answer.sendWhen(
+        store.txn(Txn.of(TxnWire.delete(request)), answer.share()),
+        result ->
+            TxnWire.delete(
+                (OpResult.Delete) result.results().getFirst(), headers.at(result.revision())));
+  }
+
+  private void txn(TxnRequest request, Answer<TxnResponse> answer) {
+    check.txn(request);
+    if (!RequestCheck.isReadOnly(request)) {
+      int size = check.size(request);
+      if (RequestCheck.hasPut(request)) {
+        alarms.refusePut();
+      } else {
+        alarms.refuseChange();
+      }
+      answer.enter(backlog, size);
+    }
+    answer.sendWhen(
+        store.txn(TxnWire.txn(request), answer.share()),
+        result -> TxnWire.txn(result, headers.at(result.revision())));
+  }
+
+  private void compact(CompactionRequest request, Answer<CompactionResponse> answer) {
+    alarms.refuseChange();
+    answer.sendWhen(
+        store.compact(request.getRevision(), request.getPhysical()),
+        revision -> CompactionResponse.newBuilder().setHeader(headers.at(revision)).build());
+  }
+}

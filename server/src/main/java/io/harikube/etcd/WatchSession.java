@@ -1,0 +1,144 @@
+package io.harikube.etcd;
+
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import io.harikube.etcd.proto.WatchCreateRequest;
+import io.harikube.etcd.proto.WatchCreateRequest.FilterType;
+import io.harikube.etcd.proto.WatchRequest;
+import io.harikube.etcd.proto.WatchResponse;
+import io.harikube.store.Bytes;
+import io.harikube.store.Event;
+import io.harikube.store.KeyRange;
+import io.harikube.watch.WatchMessage;
+import io.harikube.watch.WatchStream;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * One client's watch stream.
+ *
+ * <pre>
+ *   requests (event loop) ──► WatchStream ──► sender (virtual thread) ──► client
+ *
+ *          client cancels, or fails
+ *   OPEN ──────────────────────────────────► CLOSED
+ *     │  stop()                                 ▲
+ *     └─────────► sender is interrupted ────────┘ and has told the client to go elsewhere
+ * </pre>
+ *
+ * <p>Requests are forwarded as they come. The sender waits until the client has taken what was sent
+ * before, and only then takes the next message, so that what a slow client has not read waits in
+ * the watch stream, whose memory is bounded. A client that ends its requests keeps its watches, as
+ * with etcd.
+ */
+final class WatchSession implements StreamObserver<WatchRequest> {
+  private static final Bytes FIRST_KEY = Bytes.of(new byte[] {0});
+
+  private final ServerCallStreamObserver<WatchResponse> call;
+  private final WatchStream stream;
+  private final Headers headers;
+  private final ReadyGate gate;
+  private final Thread sender;
+  private final Consumer<WatchSession> onClose;
+
+  WatchSession(
+      StreamObserver<WatchResponse> call,
+      WatchStream stream,
+      Headers headers,
+      Consumer<WatchSession> onClose) {
+    this.call = (ServerCallStreamObserver<WatchResponse>) call;
+    this.stream = stream;
+    this.headers = headers;
+    this.onClose = onClose;
+    this.gate = new ReadyGate(this.call);
+    this.sender = Thread.ofVirtual().name("etcd-watch").unstarted(this::send);
+    this.call.setOnReadyHandler(gate::wake);
+    this.call.setOnCancelHandler(sender::interrupt);
+  }
+
+  void start() {
+    sender.start();
+  }
+
+  /** Ends the stream from this side. */
+  void stop() {
+    sender.interrupt();
+  }
+
+  @Override
+  public void onNext(WatchRequest request) {
+    switch (request.getRequestUnionCase()) {
+      case CREATE_REQUEST -> stream.create(watch(request.getCreateRequest()));
+      case CANCEL_REQUEST -> stream.cancel(request.getCancelRequest().getWatchId());
+      case PROGRESS_REQUEST -> stream.progress();
+      case REQUESTUNION_NOT_SET -> {}
+    }
+  }
+
+  @Override
+  public void onError(Throwable failure) {
+    sender.interrupt();
+  }
+
+  @Override
+  public void onCompleted() {}
+
+  private void send() {
+    try {
+      while (gate.await()) {
+        call.onNext(response(stream.take()));
+      }
+    } catch (InterruptedException e) {
+      // Also if the watches have been closed under us; a client that is gone does not see it.
+      call.onError(Errors.STOPPED.asRuntimeException());
+    } catch (Throwable e) {
+      call.onError(Errors.of(e).asRuntimeException());
+    } finally {
+      stream.close();
+      onClose.accept(this);
+    }
+  }
+
+  /** The watch that a request asks for. Filters that are not known are passed over. */
+  static io.harikube.watch.WatchRequest watch(WatchCreateRequest request) {
+    Bytes key = request.getKey().isEmpty() ? FIRST_KEY : Wire.bytes(request.getKey());
+    List<FilterType> filters = request.getFiltersList();
+    return new io.harikube.watch.WatchRequest(
+        request.getWatchId(),
+        KeyRange.ofRequest(key, Wire.bytes(request.getRangeEnd())),
+        request.getStartRevision(),
+        request.getPrevKv(),
+        filters.contains(FilterType.NOPUT),
+        filters.contains(FilterType.NODELETE),
+        request.getProgressNotify(),
+        request.getFragment());
+  }
+
+  private WatchResponse response(WatchMessage message) {
+    WatchResponse.Builder wire =
+        WatchResponse.newBuilder()
+            .setHeader(headers.at(message.revision()))
+            .setWatchId(message.watchId());
+    switch (message) {
+      case WatchMessage.Created _ -> wire.setCreated(true);
+      case WatchMessage.Progress _ -> {}
+      case WatchMessage.Events events -> {
+        for (Event event : events.events()) {
+          wire.addEvents(Wire.event(event));
+        }
+        wire.setFragment(events.fragment());
+      }
+      case WatchMessage.Canceled canceled -> {
+        wire.setCanceled(true)
+            .setCreated(canceled.created())
+            .setCompactRevision(canceled.compactRevision())
+            .setCancelReason(canceled.reason());
+        if (canceled.compactRevision() != 0) {
+          // etcd names no current revision there.
+          wire.setHeader(headers.at(0));
+        }
+      }
+    }
+    return wire.build();
+  }
+}

@@ -1,0 +1,307 @@
+package io.harikube.sql;
+
+import io.harikube.store.Bytes;
+import io.harikube.store.Event;
+import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
+import io.harikube.store.StoreException;
+import io.harikube.store.StoreException.Reason;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The state of the store as one database transaction of the writer sees it: what the database
+ * holds, and on top of it the changes that have been made but not yet written.
+ *
+ * <p>The keys that transactions name are read at once beforehand, changes are gathered and written
+ * at once afterwards: a batch of any size costs a handful of statements. Only an operation on a
+ * range of keys needs the changes written before it can ask the database.
+ *
+ * <p>For the writer's thread alone. A batch over a reading connection serves transactions that only
+ * read.
+ */
+final class Batch {
+  private static final int CHUNK = 500;
+
+  private final Dialect dialect;
+  private final Session session;
+  private final Meta meta;
+  private final int eventBytes;
+
+  /**
+   * Keys as they are now, null for a key that there is not; all keys with unwritten changes are
+   * here.
+   */
+  private final Map<Bytes, @Nullable KeyValue> known = new HashMap<>();
+
+  private final Map<Long, Boolean> leases = new HashMap<>();
+  private final List<LogRow> unwritten = new ArrayList<>();
+  private final Map<Bytes, LogRow> unwrittenLive = new LinkedHashMap<>();
+
+  private @Nullable List<Event> events = new ArrayList<>();
+  private long weight;
+  private long revision;
+  private long compacted;
+  private long compacting;
+  private long compactCursor;
+  private int changes;
+  private int written;
+  private boolean dirty;
+
+  Batch(Dialect dialect, Session session, Meta meta, int eventBytes) {
+    this.dialect = dialect;
+    this.session = session;
+    this.meta = meta;
+    this.eventBytes = eventBytes;
+    this.revision = meta.revision();
+    this.compacted = meta.compacted();
+    this.compacting = meta.compacting();
+    this.compactCursor = meta.compactCursor();
+  }
+
+  Session session() {
+    return session;
+  }
+
+  /** The current revision, the one of the last transaction that is complete. */
+  long revision() {
+    return revision;
+  }
+
+  /** The revision that an operation within the running transaction sees. */
+  long seen() {
+    return changes == 0 ? revision : revision + 1;
+  }
+
+  long compacted() {
+    return compacted;
+  }
+
+  void setCompacted(long newCompacted) {
+    compacted = newCompacted;
+    dirty = true;
+  }
+
+  /** Notes how far the compaction is going and has got. */
+  void setCompacting(long target, long cursor) {
+    compacting = target;
+    compactCursor = cursor;
+    dirty = true;
+  }
+
+  /** Says that something other than a key has been written. */
+  void markDirty() {
+    dirty = true;
+  }
+
+  /** Whether there is anything to commit. */
+  boolean isDirty() {
+    return dirty;
+  }
+
+  /** How many rows of the log this batch has written. */
+  int written() {
+    return written;
+  }
+
+  /** All events of the batch; null if they are too many to keep. */
+  @Nullable List<Event> events() {
+    return events;
+  }
+
+  /** Reads all of {@code keys} that are not known yet. */
+  void prefetch(Collection<Bytes> keys) throws SQLException {
+    dialect.fetch(session, keys, known);
+  }
+
+  @Nullable KeyValue get(Bytes key) throws SQLException {
+    KeyValue kv = known.get(key);
+    if (kv == null && !known.containsKey(key)) {
+      dialect.fetch(session, List.of(key), known);
+      kv = known.get(key);
+    }
+    return kv;
+  }
+
+  /** Reads up to {@code limit} keys of a range as they are now. */
+  void live(KeyRange range, long limit, boolean keysOnly, Collector into) throws SQLException {
+    if (range.isSingle()) {
+      KeyValue kv = get(range.start());
+      if (kv != null) {
+        into.add(keysOnly ? RangeReader.withoutValue(kv) : kv);
+      }
+    } else if (!range.isEmpty()) {
+      write();
+      Ranges.live(session, range, limit, keysOnly, into);
+    }
+  }
+
+  boolean leaseExists(long id) throws SQLException {
+    Boolean exists = leases.get(id);
+    if (exists == null) {
+      PreparedStatement select = session.prepare("SELECT 1 FROM lease WHERE id = ?");
+      select.setLong(1, id);
+      try (ResultSet rows = select.executeQuery()) {
+        exists = rows.next();
+      }
+      leases.put(id, exists);
+    }
+    return exists;
+  }
+
+  /** Tells the batch of a lease that it has just made or ended. */
+  void setLease(long id, boolean exists) {
+    leases.put(id, exists);
+    dirty = true;
+  }
+
+  /** Sets a key in the running transaction; answers what it was before. */
+  @Nullable KeyValue put(Bytes key, Bytes value, long lease) throws SQLException {
+    KeyValue before = get(key);
+    KeyValue after =
+        before == null
+            ? new KeyValue(key, revision + 1, revision + 1, 1, value, lease)
+            : new KeyValue(
+                key, before.createRevision(), revision + 1, before.version() + 1, value, lease);
+    change(after, before);
+    known.put(key, after);
+    return before;
+  }
+
+  /** Deletes a key that there is, in the running transaction. */
+  void delete(KeyValue before) throws SQLException {
+    change(KeyValue.deleted(before.key(), revision + 1), before);
+    known.put(before.key(), null);
+  }
+
+  /**
+   * Deletes all keys of a range in the running transaction.
+   *
+   * @param deleted gathers the keys that were deleted, null if nobody wants them
+   * @return how many
+   */
+  long deleteRange(KeyRange range, @Nullable Collector deleted) throws SQLException {
+    if (range.isSingle()) {
+      KeyValue kv = get(range.start());
+      if (kv == null) {
+        return 0;
+      }
+      delete(kv);
+      gather(deleted, kv);
+      return 1;
+    }
+    long count = 0;
+    KeyRange rest = range;
+    while (!rest.isEmpty()) {
+      write();
+      Collector chunk = new Collector(Unlimited.share(), 0);
+      Ranges.live(session, rest, CHUNK, false, chunk);
+      for (KeyValue kv : chunk.kvs()) {
+        delete(kv);
+        gather(deleted, kv);
+      }
+      count += chunk.size();
+      if (chunk.size() < CHUNK) {
+        break;
+      }
+      rest = rest.from(chunk.last().key().successor());
+    }
+    return count;
+  }
+
+  private static void gather(@Nullable Collector deleted, KeyValue kv) {
+    if (deleted != null) {
+      deleted.add(kv);
+    }
+  }
+
+  private void change(KeyValue after, @Nullable KeyValue before) {
+    if (changes == Ids.MAX_CHANGES) {
+      throw new StoreException(
+          Reason.TOO_LARGE, "a transaction cannot change more than a million keys");
+    }
+    LogRow row = new LogRow(Ids.of(revision + 1, changes++), after);
+    unwritten.add(row);
+    unwrittenLive.put(after.key(), row);
+    dirty = true;
+    if (events != null) {
+      Event event = new Event(after, before);
+      weight += event.weight();
+      if (weight > eventBytes) {
+        events = null;
+      } else {
+        events.add(event);
+      }
+    }
+  }
+
+  /** Whether the running transaction has changed anything. */
+  boolean isChanging() {
+    return changes > 0;
+  }
+
+  /** Ends the running transaction; answers its revision, the current one if it changed nothing. */
+  long finish() {
+    if (changes > 0) {
+      revision++;
+      changes = 0;
+    }
+    return revision;
+  }
+
+  /** Writes all changes to the database. */
+  void write() throws SQLException {
+    if (unwritten.isEmpty()) {
+      return;
+    }
+    dialect.write(session, unwritten, unwrittenLive.values());
+    written += unwritten.size();
+    unwritten.clear();
+    unwrittenLive.clear();
+    if (known.size() > 16 * CHUNK) {
+      known.clear();
+    }
+  }
+
+  /**
+   * Writes everything including the new state of the store.
+   *
+   * @return false if another writer has taken the database over, so that this batch must not be
+   *     committed
+   */
+  boolean seal() throws SQLException {
+    write();
+    PreparedStatement update =
+        session.prepare(
+            "UPDATE meta SET revision = ?, compacted = ?, compacting = ?, compact_cursor = ?,"
+                + " commits = ? WHERE epoch = ?");
+    update.setLong(1, revision);
+    update.setLong(2, compacted);
+    update.setLong(3, compacting);
+    update.setLong(4, compactCursor);
+    update.setLong(5, meta.commits() + 1);
+    update.setLong(6, meta.epoch());
+    return update.executeUpdate() == 1;
+  }
+
+  /** What the table meta holds once this batch is committed. */
+  Meta sealed() {
+    return new Meta(
+        revision,
+        compacted,
+        compacting,
+        compactCursor,
+        meta.epoch(),
+        meta.commits() + 1,
+        meta.clusterId(),
+        meta.memberId());
+  }
+}

@@ -1,0 +1,239 @@
+package io.harikube.sql;
+
+import io.harikube.store.KeyValue;
+import io.harikube.store.StoreException;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Deletes what a compaction makes unreachable, in small steps between the writes.
+ *
+ * <p>A row of the log is superseded when the same key has a newer one at or below the compacted
+ * revision. So each row up to that revision is looked at once, in order, and takes its older
+ * versions with it: the work follows the number of changes since the last compaction, not the size
+ * of the store. A tombstone goes, too, except at the compacted revision itself: a watch may still
+ * begin there and must see the deletion; the next compaction begins with that revision once more.
+ *
+ * <p>A step that fails is tried again after a pause, for as long as the server runs. How far the
+ * work has got is part of every step's commit.
+ */
+final class Compactor implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Compactor.class);
+  private static final long RETRY_MILLIS = 500;
+
+  private record Waiter(long revision, CompletableFuture<Void> done) {}
+
+  private record Step(List<LogRow> newer, List<Long> tombstones, long cursor, boolean last) {}
+
+  private final Dialect dialect;
+  private final Writer writer;
+  private final Pins pins;
+  private final SqlOptions options;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition();
+  private final List<Waiter> waiters = new ArrayList<>();
+  private final Thread thread =
+      Thread.ofPlatform().daemon().name("compactor").unstarted(this::loop);
+  private long wanted;
+  private volatile long reached;
+  private final AtomicLong deleted = new AtomicLong();
+  private volatile boolean closed;
+
+  Compactor(Dialect dialect, Writer writer, Pins pins, SqlOptions options, Meta meta) {
+    this.dialect = dialect;
+    this.writer = writer;
+    this.pins = pins;
+    this.options = options;
+    this.wanted = meta.compacted();
+    this.reached = meta.compacting();
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  /** How many rows have been deleted since the start. */
+  long deleted() {
+    return deleted.get();
+  }
+
+  /** Begins to work up to {@code revision}; completed when it is done. */
+  CompletableFuture<Void> request(long revision) {
+    lock.lock();
+    try {
+      Waiter waiter = new Waiter(revision, new CompletableFuture<>());
+      wanted = Math.max(wanted, revision);
+      waiters.add(waiter);
+      changed.signalAll();
+      return waiter.done;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void loop() {
+    try {
+      resume();
+      while (!closed) {
+        long target = await();
+        if (attempt(target)) {
+          finished(target);
+        } else {
+          TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** A compaction that a stop cut short goes on. */
+  private void resume() throws InterruptedException {
+    while (reached >= 0 && !attempt(reached)) {
+      TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
+    }
+  }
+
+  private long await() throws InterruptedException {
+    lock.lock();
+    try {
+      while (wanted <= reached) {
+        changed.await();
+      }
+      return wanted;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void finished(long target) {
+    lock.lock();
+    try {
+      reached = target;
+      for (Iterator<Waiter> all = waiters.iterator(); all.hasNext(); ) {
+        Waiter waiter = all.next();
+        if (waiter.revision <= target) {
+          all.remove();
+          waiter.done.complete(null);
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean attempt(long target) throws InterruptedException {
+    try {
+      pins.awaitNoneBelow(target, options.compactionReadDeadline());
+      compact(target);
+      boolean more = true;
+      while (more && !closed) {
+        more = run(batch -> vacuum(batch));
+      }
+      return true;
+    } catch (StoreException | CompletionException e) {
+      LOG.warn("a step of the compaction failed and is tried again: {}", e.getMessage());
+      return false;
+    } catch (SQLException e) {
+      LOG.warn("the compaction could not read the log and tries again: {}", e.getMessage());
+      return false;
+    }
+  }
+
+  private boolean vacuum(Batch batch) throws SQLException {
+    boolean more = dialect.vacuumStep(batch.session());
+    batch.markDirty();
+    return more;
+  }
+
+  private void compact(long target) throws SQLException {
+    long cursor = dialect.readers().single(Meta::read).compactCursor();
+    long begin = cursor;
+    run(
+        batch -> {
+          batch.setCompacting(target, begin);
+          return true;
+        });
+    boolean last = false;
+    while (!last && !closed) {
+      long from = cursor;
+      Step step = dialect.readers().single(session -> look(session, from, target));
+      run(
+          batch -> {
+            batch.write();
+            deleted.addAndGet(dialect.compact(batch.session(), step.newer, step.tombstones));
+            batch.setCompacting(target, step.cursor);
+            return true;
+          });
+      cursor = step.cursor;
+      last = step.last;
+    }
+  }
+
+  /** Finds the next rows that have older versions, or are tombstones. */
+  private Step look(Session session, long from, long target) throws SQLException {
+    List<LogRow> newer = new ArrayList<>();
+    List<Long> tombstones = new ArrayList<>();
+    PreparedStatement select =
+        session.prepare(
+            "SELECT id, key, version FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
+    select.setLong(1, from);
+    select.setLong(2, Ids.first(target + 1));
+    select.setInt(3, options.compactionBatch());
+    int rows = 0;
+    long cursor = Ids.first(target);
+    try (ResultSet result = select.executeQuery()) {
+      while (result.next()) {
+        rows++;
+        long id = result.getLong(1);
+        long version = result.getLong(3);
+        cursor = id + 1;
+        if (version != 1) {
+          newer.add(new LogRow(id, KeyValue.deleted(Rows.bytes(result, 2), Ids.revision(id))));
+        }
+        if (version == 0 && Ids.revision(id) < target) {
+          tombstones.add(id);
+        }
+      }
+    }
+    boolean last = rows < options.compactionBatch();
+    return new Step(newer, tombstones, last ? Ids.first(target) : cursor, last);
+  }
+
+  private <T> T run(Job.Work<T> work) {
+    return writer.submit(new Job<>(Set.of(), work)).join();
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    thread.interrupt();
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    lock.lock();
+    try {
+      waiters.forEach(
+          waiter ->
+              waiter.done.completeExceptionally(
+                  new StoreException(StoreException.Reason.UNAVAILABLE, "the server is stopping")));
+    } finally {
+      lock.unlock();
+    }
+  }
+}

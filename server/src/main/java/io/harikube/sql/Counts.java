@@ -1,0 +1,35 @@
+package io.harikube.sql;
+
+import io.harikube.store.Bytes;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Remembers how many keys are left behind a page, for the request that asks for the next page: a
+ * walk through a large range then counts it once, not once for each page. The history at a revision
+ * never changes, so what is remembered stays true.
+ */
+final class Counts {
+  private static final int CAPACITY = 4096;
+
+  private record Rest(@Nullable Bytes end, long revision, Bytes start) {}
+
+  private final Map<Rest, Long> counts =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Rest, Long> eldest) {
+          return size() > CAPACITY;
+        }
+      };
+
+  synchronized @Nullable Long get(@Nullable Bytes end, long revision, Bytes start) {
+    return counts.get(new Rest(end, revision, start));
+  }
+
+  synchronized void put(@Nullable Bytes end, long revision, Bytes start, long count) {
+    counts.put(new Rest(end, revision, start), count);
+  }
+}

@@ -1,0 +1,82 @@
+package io.harikube.sql;
+
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyValue;
+import java.sql.SQLException;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What differs between the databases: how to connect, how to read and write many rows at once, how
+ * to tell a lost connection from a refused statement, and how to give space back. All other SQL is
+ * shared.
+ */
+interface Dialect extends AutoCloseable {
+
+  /**
+   * Makes the database if need be, and takes it for this process.
+   *
+   * @throws OpenException if it cannot be reached or belongs to another process
+   */
+  void prepare() throws OpenException;
+
+  /** The statements that make the schema, of the newest version, in an empty database. */
+  List<String> schema();
+
+  /** Whether the database has the table meta. */
+  boolean hasSchema(Session session) throws SQLException;
+
+  /** A new connection for the writer, in no transaction. */
+  Session connectWriter() throws SQLException;
+
+  /** Begins a transaction of the writer; nobody else can write until it ends. */
+  void begin(Session session) throws SQLException;
+
+  void commit(Session session) throws SQLException;
+
+  void rollback(Session session) throws SQLException;
+
+  /** The connections for reading. */
+  Readers readers();
+
+  /** Reads the live rows of {@code keys} into {@code known}, null for a key that there is not. */
+  void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable KeyValue> known)
+      throws SQLException;
+
+  /**
+   * Writes changes.
+   *
+   * @param log new rows of the log, in the order of their ids
+   * @param live the last change of each key that changed: a deletion takes its row out of the table
+   *     live
+   */
+  void write(Session session, List<LogRow> log, Collection<LogRow> live) throws SQLException;
+
+  /**
+   * Deletes all rows of the log that are older versions of {@code rows}, and {@code tombstones}.
+   */
+  int compact(Session session, List<LogRow> rows, List<Long> tombstones) throws SQLException;
+
+  /** Whether the connection is gone, as opposed to a statement that was refused. */
+  boolean isConnectionLost(SQLException e);
+
+  /** Bytes that the database takes, and how many of them are in use. */
+  long[] size(Session session) throws SQLException;
+
+  /**
+   * Called by the writer after a commit that wrote {@code changes} rows of the log, outside of a
+   * transaction: a place for the database's own housekeeping.
+   */
+  void afterCommit(Session session, int changes) throws SQLException;
+
+  /** Gives a bounded part of the free space back; answers whether there is more to give back. */
+  boolean vacuumStep(Session session) throws SQLException;
+
+  /** Gives all free space back; writes wait meanwhile. */
+  void defragment(Session session) throws SQLException;
+
+  @Override
+  void close();
+}

@@ -1,0 +1,112 @@
+package io.harikube.sql;
+
+import com.google.protobuf.CodedOutputStream;
+import io.harikube.store.KeyValue;
+import io.harikube.store.Store;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.zip.CRC32C;
+
+/**
+ * Checksums over the history, the same as etcd's over the same history: CRC-32C over the name of
+ * its bucket, and over the revision and the protobuf form of every change that a compaction would
+ * keep.
+ */
+final class Hashes {
+  private static final int PAGE = 1000;
+  private static final String ROWS =
+      """
+      SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value FROM log l
+      WHERE l.id >= ? AND l.id < ? AND (l.id >= ? OR NOT EXISTS (
+        SELECT 1 FROM log n WHERE n.key = l.key AND n.id > l.id AND n.id < ?))
+      ORDER BY l.id LIMIT ?""";
+
+  private final Dialect dialect;
+  private final Pins pins;
+
+  Hashes(Dialect dialect, Pins pins) {
+    this.dialect = dialect;
+    this.pins = pins;
+  }
+
+  Store.Hash hash(long wanted) throws SQLException {
+    try (Pins.Pin _ = pins.pin(wanted)) {
+      Meta meta = dialect.readers().single(Meta::read);
+      RangeReader.check(wanted, meta.revision(), meta.compacted());
+      long revision = wanted > 0 ? wanted : meta.revision();
+      CRC32C crc = new CRC32C();
+      crc.update("key".getBytes(StandardCharsets.US_ASCII));
+      long from = 0;
+      while (from >= 0) {
+        long start = from;
+        from = dialect.readers().snapshot(session -> page(session, start, revision, meta, crc));
+      }
+      return new Store.Hash((int) crc.getValue(), meta.revision(), revision, meta.compacted());
+    }
+  }
+
+  /** Answers the id to go on from, -1 at the end. */
+  private static long page(Session session, long from, long revision, Meta meta, CRC32C crc)
+      throws SQLException {
+    PreparedStatement select = session.prepare(ROWS);
+    long kept = Ids.first(meta.compacted() + 1);
+    select.setLong(1, from);
+    select.setLong(2, Ids.first(revision + 1));
+    select.setLong(3, kept);
+    select.setLong(4, kept);
+    select.setInt(5, PAGE);
+    int count = 0;
+    long last = -1;
+    try (ResultSet rows = select.executeQuery()) {
+      while (rows.next()) {
+        count++;
+        last = rows.getLong(2);
+        KeyValue kv = Rows.keyValue(rows, 1);
+        if (kv.version() > 0 || kv.modRevision() >= meta.compacted()) {
+          crc.update(revisionKey(last, kv.version() == 0));
+          crc.update(message(kv));
+        }
+      }
+    }
+    return count < PAGE ? -1 : last + 1;
+  }
+
+  private static byte[] revisionKey(long id, boolean tombstone) {
+    ByteBuffer key = ByteBuffer.allocate(tombstone ? 18 : 17);
+    key.putLong(Ids.revision(id)).put((byte) '_').putLong(Ids.sub(id));
+    if (tombstone) {
+      key.put((byte) 't');
+    }
+    return key.array();
+  }
+
+  /** The message mvccpb.KeyValue; of a tombstone only the key. */
+  private static byte[] message(KeyValue kv) {
+    byte[] buffer = new byte[80 + kv.key().size() + kv.value().size()];
+    CodedOutputStream out = CodedOutputStream.newInstance(buffer);
+    try {
+      if (!kv.key().isEmpty()) {
+        out.writeByteArray(1, kv.key().array());
+      }
+      if (kv.version() > 0) {
+        out.writeInt64(2, kv.createRevision());
+        out.writeInt64(3, kv.modRevision());
+        out.writeInt64(4, kv.version());
+        if (!kv.value().isEmpty()) {
+          out.writeByteArray(5, kv.value().array());
+        }
+        if (kv.lease() != 0) {
+          out.writeInt64(6, kv.lease());
+        }
+      }
+      return java.util.Arrays.copyOf(buffer, out.getTotalBytesWritten());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+package io.harikube.sql;
+
+import java.sql.ResultSet;
+import java.sql.SQLException;
+
+/**
+ * The one row of the table meta.
+ *
+ * @param revision the current revision
+ * @param compacted the revision below which nothing may be read any more; -1 before the first
+ *     compaction
+ * @param compacting the revision up to which superseded rows are being deleted or have been; reads
+ *     that began before the compaction may go on at or above it
+ * @param compactCursor the id from which on the deletion goes on
+ * @param epoch the writer that may commit
+ * @param commits counts commits; tells whether a commit whose answer was lost took place
+ */
+record Meta(
+    long revision,
+    long compacted,
+    long compacting,
+    long compactCursor,
+    long epoch,
+    long commits,
+    long clusterId,
+    long memberId) {
+
+  static final String COLUMNS =
+      "revision, compacted, compacting, compact_cursor, epoch, commits, cluster_id, member_id";
+
+  static final String SELECT = "SELECT " + COLUMNS + " FROM meta";
+
+  static Meta read(Session session) throws SQLException {
+    try (ResultSet rows = session.prepare(SELECT).executeQuery()) {
+      if (!rows.next()) {
+        throw new SQLException("the table meta is empty");
+      }
+      return new Meta(
+          rows.getLong(1),
+          rows.getLong(2),
+          rows.getLong(3),
+          rows.getLong(4),
+          rows.getLong(5),
+          rows.getLong(6),
+          rows.getLong(7),
+          rows.getLong(8));
+    }
+  }
+}

@@ -1,0 +1,292 @@
+package io.harikube.sql;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyValue;
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * PostgreSQL: every batch is a handful of statements over arrays, whatever its size. Needs neither
+ * a superuser nor an extension.
+ */
+final class PostgresDialect implements Dialect {
+  private static final String FETCH =
+      """
+      SELECT v.key, v.id, v.create_revision, v.version, v.lease, l.value
+      FROM live v JOIN log l ON l.id = v.id WHERE v.key = ANY (?)""";
+  private static final String INSERT_LOG =
+      """
+      INSERT INTO log (id, key, create_revision, version, lease, value)
+      SELECT * FROM unnest(?, ?, ?, ?, ?, ?)""";
+  private static final String UPSERT_LIVE =
+      """
+      INSERT INTO live (key, id, create_revision, version, lease) SELECT * FROM unnest(?, ?, ?, ?, ?)
+      ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
+        version = excluded.version, lease = excluded.lease""";
+  private static final String DELETE_OLDER =
+      "DELETE FROM log l USING unnest(?, ?) AS newer (key, id) WHERE l.key = newer.key AND l.id < newer.id";
+
+  private final Endpoint.Postgres endpoint;
+  private final PostgresReaders readers;
+
+  PostgresDialect(SqlOptions options) {
+    this.endpoint = (Endpoint.Postgres) options.endpoint();
+    this.readers = new PostgresReaders(endpoint, options);
+  }
+
+  @Override
+  public void prepare() throws OpenException {
+    try (Connection _ = connect(endpoint.url())) {
+      return;
+    } catch (SQLException e) {
+      if (!"3D000".equals(e.getSQLState())) {
+        throw new OpenException("cannot connect to " + endpoint + ": " + e.getMessage(), e);
+      }
+    }
+    try (Connection connection = connect(PostgresReaders.maintenanceUrl(endpoint));
+        Statement statement = connection.createStatement()) {
+      statement.execute("CREATE DATABASE \"" + endpoint.database().replace("\"", "\"\"") + '"');
+    } catch (SQLException e) {
+      if (!"42P04".equals(e.getSQLState())) {
+        throw new OpenException(
+            "cannot create the database "
+                + endpoint.database()
+                + " at "
+                + endpoint
+                + ": "
+                + e.getMessage(),
+            e);
+      }
+    }
+  }
+
+  private Connection connect(String url) throws SQLException {
+    return DriverManager.getConnection(url, endpoint.properties());
+  }
+
+  @Override
+  public List<String> schema() {
+    return Schema.statements("bytea", "bigint", "");
+  }
+
+  @Override
+  public boolean hasSchema(Session session) throws SQLException {
+    // Two servers that start on an empty database make its schema one after the other.
+    session.execute("SELECT pg_advisory_xact_lock(4923517)");
+    try (ResultSet rows =
+        session.prepare("SELECT to_regclass('meta') IS NOT NULL").executeQuery()) {
+      rows.next();
+      return rows.getBoolean(1);
+    }
+  }
+
+  @Override
+  public Session connectWriter() throws SQLException {
+    Properties properties = new Properties();
+    properties.putAll(endpoint.properties());
+    properties.putIfAbsent("socketTimeout", "60");
+    properties.putIfAbsent("connectTimeout", "5");
+    properties.putIfAbsent("tcpKeepAlive", "true");
+    properties.putIfAbsent("ApplicationName", "harikube");
+    Connection connection = DriverManager.getConnection(endpoint.url(), properties);
+    Session session = new Session(connection);
+    session.execute("SET synchronous_commit = on");
+    connection.setAutoCommit(false);
+    return session;
+  }
+
+  /** The driver begins a transaction with its first statement. */
+  @Override
+  public void begin(Session session) {}
+
+  @Override
+  public void commit(Session session) throws SQLException {
+    session.connection().commit();
+  }
+
+  @Override
+  public void rollback(Session session) throws SQLException {
+    session.connection().rollback();
+  }
+
+  @Override
+  public Readers readers() {
+    return readers;
+  }
+
+  @Override
+  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable KeyValue> known)
+      throws SQLException {
+    byte[][] arrays = new byte[keys.size()][];
+    int i = 0;
+    for (Bytes key : keys) {
+      known.put(key, null);
+      arrays[i++] = key.array();
+    }
+    PreparedStatement select = session.prepare(FETCH);
+    select.setArray(1, session.connection().createArrayOf("bytea", arrays));
+    try (ResultSet rows = select.executeQuery()) {
+      while (rows.next()) {
+        KeyValue kv = Rows.keyValue(rows, 1);
+        known.put(kv.key(), kv);
+      }
+    }
+  }
+
+  @Override
+  public void write(Session session, List<LogRow> log, Collection<LogRow> live)
+      throws SQLException {
+    Connection connection = session.connection();
+    PreparedStatement insert = session.prepare(INSERT_LOG);
+    insert.setArray(1, longs(connection, log, LogRow::id));
+    insert.setArray(2, keys(connection, log));
+    insert.setArray(3, longs(connection, log, row -> row.kv().createRevision()));
+    insert.setArray(4, longs(connection, log, row -> row.kv().version()));
+    insert.setArray(5, longs(connection, log, row -> row.kv().lease()));
+    byte[] @Nullable [] values = new byte[log.size()] @Nullable [];
+    for (int i = 0; i < values.length; i++) {
+      KeyValue kv = log.get(i).kv();
+      values[i] = kv.version() == 0 ? null : kv.value().array();
+    }
+    insert.setArray(6, connection.createArrayOf("bytea", values));
+    insert.executeUpdate();
+    List<LogRow> set = new ArrayList<>();
+    List<LogRow> gone = new ArrayList<>();
+    for (LogRow row : live) {
+      (row.kv().version() == 0 ? gone : set).add(row);
+    }
+    if (!set.isEmpty()) {
+      PreparedStatement upsert = session.prepare(UPSERT_LIVE);
+      upsert.setArray(1, keys(connection, set));
+      upsert.setArray(2, longs(connection, set, LogRow::id));
+      upsert.setArray(3, longs(connection, set, row -> row.kv().createRevision()));
+      upsert.setArray(4, longs(connection, set, row -> row.kv().version()));
+      upsert.setArray(5, longs(connection, set, row -> row.kv().lease()));
+      upsert.executeUpdate();
+    }
+    if (!gone.isEmpty()) {
+      PreparedStatement delete = session.prepare("DELETE FROM live WHERE key = ANY (?)");
+      delete.setArray(1, keys(connection, gone));
+      delete.executeUpdate();
+    }
+  }
+
+  /** Takes a number from a row. */
+  private interface Column {
+    long of(LogRow row);
+  }
+
+  private static Array longs(Connection connection, List<LogRow> rows, Column column)
+      throws SQLException {
+    long[] values = new long[rows.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = column.of(rows.get(i));
+    }
+    return connection.unwrap(org.postgresql.PGConnection.class).createArrayOf("bigint", values);
+  }
+
+  private static Array keys(Connection connection, List<LogRow> rows) throws SQLException {
+    byte[][] keys = new byte[rows.size()][];
+    for (int i = 0; i < keys.length; i++) {
+      keys[i] = rows.get(i).kv().key().array();
+    }
+    return connection.createArrayOf("bytea", keys);
+  }
+
+  @Override
+  public int compact(Session session, List<LogRow> rows, List<Long> tombstones)
+      throws SQLException {
+    int deleted = 0;
+    Connection connection = session.connection();
+    if (!rows.isEmpty()) {
+      PreparedStatement older = session.prepare(DELETE_OLDER);
+      older.setArray(1, keys(connection, rows));
+      older.setArray(2, longs(connection, rows, LogRow::id));
+      deleted += older.executeUpdate();
+    }
+    if (!tombstones.isEmpty()) {
+      PreparedStatement delete = session.prepare("DELETE FROM log WHERE id = ANY (?)");
+      delete.setArray(1, connection.createArrayOf("bigint", tombstones.toArray()));
+      deleted += delete.executeUpdate();
+    }
+    return deleted;
+  }
+
+  @Override
+  public boolean isConnectionLost(SQLException e) {
+    return PostgresReaders.isConnectionLost(e);
+  }
+
+  @Override
+  public long[] size(Session session) throws SQLException {
+    try (ResultSet rows =
+        session
+            .prepare(
+                """
+                SELECT pg_database_size(current_database()), coalesce(sum(
+                  pg_total_relation_size(c.oid)), 0)::bigint
+                FROM pg_class c WHERE c.oid IN (to_regclass('log'), to_regclass('live'),
+                  to_regclass('lease'), to_regclass('meta'))""")
+            .executeQuery()) {
+      rows.next();
+      return new long[] {rows.getLong(1), rows.getLong(2)};
+    }
+  }
+
+  @Override
+  public void afterCommit(Session session, int changes) {}
+
+  /** PostgreSQL's autovacuum does this. */
+  @Override
+  public boolean vacuumStep(Session session) {
+    return false;
+  }
+
+  @Override
+  public void defragment(Session session) throws SQLException {
+    Connection connection = session.connection();
+    connection.rollback();
+    connection.setAutoCommit(true);
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("VACUUM (ANALYZE) log, live, lease");
+    } finally {
+      connection.setAutoCommit(false);
+    }
+  }
+
+  @Override
+  public void close() {
+    readers.close();
+  }
+
+  /** The pool's settings for connections that only read. */
+  static HikariDataSource pool(Endpoint.Postgres endpoint, SqlOptions options) {
+    HikariConfig config = new HikariConfig();
+    config.setPoolName("readers");
+    config.setJdbcUrl(endpoint.url());
+    config.setDataSourceProperties(endpoint.properties());
+    config.addDataSourceProperty("ApplicationName", "harikube");
+    config.setMaximumPoolSize(options.readers());
+    config.setMinimumIdle(Math.min(options.pool().idle(), options.readers()));
+    config.setIdleTimeout(options.pool().idleTime().toMillis());
+    config.setMaxLifetime(options.pool().lifetime().toMillis());
+    config.setConnectionTimeout(10_000);
+    config.setInitializationFailTimeout(-1);
+    config.setReadOnly(true);
+    config.setTransactionIsolation("TRANSACTION_REPEATABLE_READ");
+    return new HikariDataSource(config);
+  }
+}

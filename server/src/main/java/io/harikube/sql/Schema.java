@@ -1,0 +1,122 @@
+package io.harikube.sql;
+
+import java.security.SecureRandom;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.List;
+
+/**
+ * Makes and migrates the tables.
+ *
+ * <p>The version of the schema stands in {@code meta.schema_version}. A database of a newer version
+ * is left alone; an older one is brought forward, one step for each version, in one transaction.
+ */
+final class Schema {
+  static final int VERSION = 1;
+
+  /** The steps that bring a database from version i + 1 to version i + 2. */
+  private static final List<List<String>> MIGRATIONS = List.of();
+
+  private Schema() {}
+
+  /**
+   * Brings the database to {@link #VERSION}; the session is in a transaction, which the caller
+   * ends.
+   */
+  static void migrate(Dialect dialect, Session session) throws SQLException, OpenException {
+    if (!dialect.hasSchema(session)) {
+      for (String statement : dialect.schema()) {
+        session.execute(statement);
+      }
+      insertMeta(session);
+      return;
+    }
+    int version = version(session);
+    if (version > VERSION) {
+      throw new OpenException(
+          "the database has schema version "
+              + version
+              + ", which is newer than this server's "
+              + VERSION
+              + ": start a newer server");
+    }
+    for (int step = version; step < VERSION; step++) {
+      for (String statement : MIGRATIONS.get(step - 1)) {
+        session.execute(statement);
+      }
+    }
+    if (version < VERSION) {
+      session.execute("UPDATE meta SET schema_version = " + VERSION);
+    }
+  }
+
+  private static int version(Session session) throws SQLException {
+    try (ResultSet rows = session.prepare("SELECT schema_version FROM meta").executeQuery()) {
+      if (!rows.next()) {
+        throw new SQLException("the table meta is empty");
+      }
+      return rows.getInt(1);
+    }
+  }
+
+  private static void insertMeta(Session session) throws SQLException {
+    SecureRandom random = new SecureRandom();
+    PreparedStatement insert =
+        session.prepare(
+            "INSERT INTO meta (one, schema_version, cluster_id, member_id, writer, epoch, commits,"
+                + " revision, compacted, compacting, compact_cursor)"
+                + " VALUES (1, ?, ?, ?, 0, 0, 0, 1, -1, -1, 0)");
+    insert.setInt(1, VERSION);
+    insert.setLong(2, random.nextLong(1, Long.MAX_VALUE));
+    insert.setLong(3, random.nextLong(1, Long.MAX_VALUE));
+    insert.executeUpdate();
+  }
+
+  /**
+   * The tables, with each database's words for a byte string, a 64-bit integer and a clustered key.
+   */
+  static List<String> statements(String bytes, String integer, String clustered) {
+    return List.of(
+        """
+        CREATE TABLE meta (
+          one %2$s PRIMARY KEY CHECK (one = 1),
+          schema_version %2$s NOT NULL,
+          cluster_id %2$s NOT NULL,
+          member_id %2$s NOT NULL,
+          writer %2$s NOT NULL,
+          epoch %2$s NOT NULL,
+          commits %2$s NOT NULL,
+          revision %2$s NOT NULL,
+          compacted %2$s NOT NULL,
+          compacting %2$s NOT NULL,
+          compact_cursor %2$s NOT NULL)"""
+            .formatted(bytes, integer),
+        """
+        CREATE TABLE log (
+          id %2$s PRIMARY KEY,
+          key %1$s NOT NULL,
+          create_revision %2$s NOT NULL,
+          version %2$s NOT NULL,
+          lease %2$s NOT NULL,
+          value %1$s)"""
+            .formatted(bytes, integer),
+        "CREATE INDEX log_key ON log (key, id)",
+        """
+        CREATE TABLE live (
+          key %1$s PRIMARY KEY,
+          id %2$s NOT NULL,
+          create_revision %2$s NOT NULL,
+          version %2$s NOT NULL,
+          lease %2$s NOT NULL)%3$s"""
+            .formatted(bytes, integer, clustered),
+        "CREATE INDEX live_lease ON live (lease, key) WHERE lease <> 0",
+        """
+        CREATE TABLE lease (
+          id %2$s PRIMARY KEY,
+          ttl %2$s NOT NULL,
+          expires_at %2$s NOT NULL)"""
+            .formatted(bytes, integer),
+        "CREATE INDEX lease_expires_at ON lease (expires_at)");
+  }
+}

@@ -1,0 +1,116 @@
+package io.harikube.sql;
+
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Copies the write-ahead log into the database file, beside the writer and not in its way: a thread
+ * with a connection of its own does passive checkpoints, whenever the log has grown by a step.
+ *
+ * <p>A passive checkpoint never gets to the end of a log that is being written, and only a log that
+ * has been copied to its end starts anew. So when the log comes near its limit, the writer copies
+ * the small rest itself between two commits, and waits for the readers that still look into the
+ * log.
+ */
+final class SqliteCheckpointer implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(SqliteCheckpointer.class);
+  private static final long FRAME_BYTES = 4096 + 24;
+  private static final long STEP_FRAMES = 2048;
+  private static final long IDLE_MILLIS = 5000;
+
+  private final SqliteReaders.Connector connector;
+  private final long limitFrames;
+  private final Semaphore wake = new Semaphore(0);
+
+  /** The length of the log: exact after a checkpoint, from there on estimated by the writer. */
+  private final AtomicLong frames = new AtomicLong();
+
+  private final AtomicLong sinceCheckpoint = new AtomicLong();
+  private @Nullable Thread thread;
+  private volatile boolean closed;
+
+  SqliteCheckpointer(SqliteReaders.Connector connector, long limitBytes) {
+    this.connector = connector;
+    this.limitFrames = Math.max(2 * STEP_FRAMES, limitBytes / FRAME_BYTES);
+  }
+
+  /** About how long the log is, in bytes. */
+  long walBytes() {
+    return frames.get() * FRAME_BYTES;
+  }
+
+  void start() {
+    thread = Thread.ofPlatform().daemon().name("checkpointer").start(this::run);
+  }
+
+  /**
+   * Called by the writer between transactions, with a guess at the pages that the last one wrote.
+   */
+  void afterCommit(Session session, long pages) throws SQLException {
+    long length = frames.addAndGet(pages);
+    if (sinceCheckpoint.addAndGet(pages) >= STEP_FRAMES) {
+      wake.release();
+    }
+    if (length >= limitFrames && !checkpoint(session, "RESTART")) {
+      LOG.warn("readers kept the write-ahead log from starting anew at {} bytes", walBytes());
+      frames.addAndGet(-STEP_FRAMES);
+    }
+  }
+
+  /** Empties the log, waiting for readers. */
+  void truncate(Session session) throws SQLException {
+    checkpoint(session, "TRUNCATE");
+  }
+
+  private void run() {
+    try (Session session = connector.connect()) {
+      session.execute("PRAGMA busy_timeout = 0");
+      while (!closed) {
+        boolean grown = wake.tryAcquire(IDLE_MILLIS, TimeUnit.MILLISECONDS);
+        wake.drainPermits();
+        if (grown) {
+          checkpoint(session, "PASSIVE");
+        } else if (frames.get() > 0 && sinceCheckpoint.getAndSet(0) == 0) {
+          checkpoint(session, "TRUNCATE");
+        }
+      }
+    } catch (SQLException e) {
+      LOG.error("checkpoints have stopped: {}", e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Answers whether everything in the log has been copied. */
+  private boolean checkpoint(Session session, String mode) throws SQLException {
+    sinceCheckpoint.set(0);
+    try (ResultSet rows = session.prepare("PRAGMA wal_checkpoint(" + mode + ")").executeQuery()) {
+      if (!rows.next()) {
+        return false;
+      }
+      boolean complete = rows.getInt(1) == 0 && rows.getLong(3) >= rows.getLong(2);
+      frames.set(complete && !mode.equals("PASSIVE") ? 0 : Math.max(0, rows.getLong(2)));
+      return complete;
+    }
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    wake.release();
+    Thread running = thread;
+    if (running != null) {
+      try {
+        running.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+}

@@ -1,0 +1,274 @@
+package io.harikube.sql;
+
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyValue;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * SQLite: one file in WAL mode, every commit synced.
+ *
+ * <p>A lock on a file beside the database keeps a second server away; SQLite's own locks would let
+ * it in and only slow both down. The database itself stays open to sqlite3 and to backups.
+ */
+final class SqliteDialect implements Dialect {
+  private static final String FETCH =
+      """
+      SELECT v.id, v.create_revision, v.version, v.lease, l.value
+      FROM live v JOIN log l ON l.id = v.id WHERE v.key = ?""";
+  private static final String INSERT_LOG =
+      "INSERT INTO log (id, key, create_revision, version, lease, value) VALUES (?, ?, ?, ?, ?, ?)";
+  private static final String UPSERT_LIVE =
+      """
+      INSERT INTO live (key, id, create_revision, version, lease) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
+        version = excluded.version, lease = excluded.lease""";
+  private static final int VACUUM_PAGES = 256;
+
+  private final Path file;
+  private final SqliteReaders readers;
+  private final SqliteCheckpointer checkpointer;
+  private @Nullable FileChannel lockChannel;
+
+  SqliteDialect(SqlOptions options) {
+    this.file = ((Endpoint.Sqlite) options.endpoint()).file().toAbsolutePath();
+    this.readers = new SqliteReaders(options.readers(), this::connectReader);
+    this.checkpointer = new SqliteCheckpointer(this::connect, options.walBytes());
+  }
+
+  @Override
+  public void prepare() throws OpenException {
+    try {
+      Path folder = file.getParent();
+      if (folder != null) {
+        Files.createDirectories(folder);
+      }
+      Path lockFile = file.resolveSibling(file.getFileName() + ".lock");
+      FileChannel channel =
+          FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      if (tryLock(channel) == null) {
+        channel.close();
+        throw new OpenException("the database " + file + " is in use by another server");
+      }
+      lockChannel = channel;
+    } catch (IOException e) {
+      throw new OpenException("cannot use the database file " + file + ": " + reason(e), e);
+    }
+    try (Session session = connect()) {
+      session.execute("SELECT count(*) FROM sqlite_schema");
+    } catch (SQLException e) {
+      close();
+      throw new OpenException("cannot open the database " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
+    try {
+      return channel.tryLock();
+    } catch (OverlappingFileLockException e) {
+      return null;
+    }
+  }
+
+  private static String reason(IOException e) {
+    String text = e.getClass().getSimpleName().replaceAll("(?<=[a-z])(?=[A-Z])", " ");
+    return text.replaceAll(" Exception$", "").toLowerCase(java.util.Locale.ROOT);
+  }
+
+  private Session connect() throws SQLException {
+    Connection connection = DriverManager.getConnection("jdbc:sqlite:" + file);
+    Session session = new Session(connection);
+    session.execute("PRAGMA busy_timeout = 10000");
+    session.execute("PRAGMA auto_vacuum = INCREMENTAL");
+    session.execute("PRAGMA journal_mode = WAL");
+    session.execute("PRAGMA synchronous = FULL");
+    session.execute("PRAGMA wal_autocheckpoint = 0");
+    return session;
+  }
+
+  private Session connectReader() throws SQLException {
+    Session session = connect();
+    session.execute("PRAGMA query_only = ON");
+    session.execute("PRAGMA cache_size = -4096");
+    return session;
+  }
+
+  @Override
+  public Session connectWriter() throws SQLException {
+    Session session = connect();
+    session.execute("PRAGMA cache_size = -32768");
+    session.execute("PRAGMA journal_size_limit = 16777216");
+    checkpointer.start();
+    return session;
+  }
+
+  @Override
+  public List<String> schema() {
+    return Schema.statements("BLOB", "INTEGER", " WITHOUT ROWID");
+  }
+
+  @Override
+  public boolean hasSchema(Session session) throws SQLException {
+    try (ResultSet rows =
+        session
+            .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'")
+            .executeQuery()) {
+      return rows.next();
+    }
+  }
+
+  @Override
+  public void begin(Session session) throws SQLException {
+    session.execute("BEGIN IMMEDIATE");
+  }
+
+  @Override
+  public void commit(Session session) throws SQLException {
+    session.execute("COMMIT");
+  }
+
+  @Override
+  public void rollback(Session session) throws SQLException {
+    session.execute("ROLLBACK");
+  }
+
+  @Override
+  public Readers readers() {
+    return readers;
+  }
+
+  @Override
+  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable KeyValue> known)
+      throws SQLException {
+    PreparedStatement select = session.prepare(FETCH);
+    for (Bytes key : keys) {
+      select.setBytes(1, key.array());
+      try (ResultSet rows = select.executeQuery()) {
+        known.put(key, rows.next() ? Rows.keyValue(key, rows, 1) : null);
+      }
+    }
+  }
+
+  @Override
+  public void write(Session session, List<LogRow> log, Collection<LogRow> live)
+      throws SQLException {
+    PreparedStatement insert = session.prepare(INSERT_LOG);
+    for (LogRow row : log) {
+      KeyValue kv = row.kv();
+      insert.setLong(1, row.id());
+      insert.setBytes(2, kv.key().array());
+      insert.setLong(3, kv.createRevision());
+      insert.setLong(4, kv.version());
+      insert.setLong(5, kv.lease());
+      insert.setBytes(6, kv.version() == 0 ? null : kv.value().array());
+      insert.executeUpdate();
+    }
+    PreparedStatement upsert = session.prepare(UPSERT_LIVE);
+    PreparedStatement delete = session.prepare("DELETE FROM live WHERE key = ?");
+    for (LogRow row : live) {
+      KeyValue kv = row.kv();
+      if (kv.version() == 0) {
+        delete.setBytes(1, kv.key().array());
+        delete.executeUpdate();
+      } else {
+        upsert.setBytes(1, kv.key().array());
+        upsert.setLong(2, row.id());
+        upsert.setLong(3, kv.createRevision());
+        upsert.setLong(4, kv.version());
+        upsert.setLong(5, kv.lease());
+        upsert.executeUpdate();
+      }
+    }
+  }
+
+  @Override
+  public int compact(Session session, List<LogRow> rows, List<Long> tombstones)
+      throws SQLException {
+    int deleted = 0;
+    PreparedStatement older = session.prepare("DELETE FROM log WHERE key = ? AND id < ?");
+    for (LogRow row : rows) {
+      older.setBytes(1, row.kv().key().array());
+      older.setLong(2, row.id());
+      deleted += older.executeUpdate();
+    }
+    PreparedStatement tombstone = session.prepare("DELETE FROM log WHERE id = ?");
+    for (long id : tombstones) {
+      tombstone.setLong(1, id);
+      deleted += tombstone.executeUpdate();
+    }
+    return deleted;
+  }
+
+  @Override
+  public boolean isConnectionLost(SQLException e) {
+    return false;
+  }
+
+  @Override
+  public long[] size(Session session) throws SQLException {
+    long pageSize = number(session, "PRAGMA page_size");
+    long pages = number(session, "PRAGMA page_count");
+    long free = number(session, "PRAGMA freelist_count");
+    return new long[] {pages * pageSize, (pages - free) * pageSize};
+  }
+
+  static long number(Session session, String sql) throws SQLException {
+    try (ResultSet rows = session.prepare(sql).executeQuery()) {
+      return rows.next() ? rows.getLong(1) : 0;
+    }
+  }
+
+  @Override
+  public void afterCommit(Session session, int changes) throws SQLException {
+    checkpointer.afterCommit(session, 4L * changes + 2);
+  }
+
+  @Override
+  public boolean vacuumStep(Session session) throws SQLException {
+    long free = number(session, "PRAGMA freelist_count");
+    long spare = Math.max(VACUUM_PAGES, number(session, "PRAGMA page_count") / 16);
+    if (free <= spare) {
+      return false;
+    }
+    vacuum(session, VACUUM_PAGES);
+    return true;
+  }
+
+  /** The pragma frees a page with every row that it is stepped through. */
+  private static void vacuum(Session session, long pages) throws SQLException {
+    session.execute("PRAGMA incremental_vacuum(" + pages + ")");
+  }
+
+  @Override
+  public void defragment(Session session) throws SQLException {
+    vacuum(session, Integer.MAX_VALUE);
+    checkpointer.truncate(session);
+  }
+
+  @Override
+  public void close() {
+    readers.close();
+    checkpointer.close();
+    try {
+      if (lockChannel != null) {
+        lockChannel.close();
+      }
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,210 @@
+package io.harikube.sql;
+
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
+import io.harikube.store.MemoryBudget;
+import io.harikube.store.OpResult;
+import io.harikube.store.RangeQuery;
+import io.harikube.store.StoreException;
+import io.harikube.store.StoreException.Reason;
+import io.harikube.store.Txn;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Runs one transaction on a {@link Batch}: first all compares, then everything that can be refused,
+ * then the operations. So a transaction that is refused has changed nothing.
+ */
+final class TxnRunner {
+  private static final KeyValue NO_KEY = new KeyValue(Bytes.EMPTY, 0, 0, 0, Bytes.EMPTY, 0);
+  private static final int COMPARE_CHUNK = 500;
+
+  private final Batch batch;
+  private final MemoryBudget.Share share;
+  private long answered;
+
+  /** A transaction with its compares decided. */
+  private record Plan(boolean succeeded, List<Step> steps) {}
+
+  /** An operation, with its plan if it is a transaction. */
+  private record Step(Txn.Op op, List<Plan> nested) {}
+
+  private TxnRunner(Batch batch, MemoryBudget.Share share) {
+    this.batch = batch;
+    this.share = share;
+  }
+
+  static OpResult.Txn run(Batch batch, Txn txn, MemoryBudget.Share share) throws SQLException {
+    TxnRunner runner = new TxnRunner(batch, share);
+    Plan plan = runner.plan(txn);
+    runner.check(plan);
+    List<OpResult> results = runner.execute(plan);
+    return new OpResult.Txn(batch.finish(), plan.succeeded, results);
+  }
+
+  /** Adds the single keys that the transaction looks at to {@code keys}. */
+  static void keys(Txn txn, Set<Bytes> keys) {
+    for (Txn.Compare compare : txn.compares()) {
+      addSingle(compare.range(), keys);
+    }
+    for (List<Txn.Op> ops : List.of(txn.success(), txn.failure())) {
+      for (Txn.Op op : ops) {
+        switch (op) {
+          case Txn.Put put -> keys.add(put.key());
+          case Txn.Range range -> addSingle(range.query().range(), keys);
+          case Txn.Delete delete -> addSingle(delete.range(), keys);
+          case Txn.Nested nested -> keys(nested.txn(), keys);
+        }
+      }
+    }
+  }
+
+  private static void addSingle(KeyRange range, Set<Bytes> keys) {
+    if (range.isSingle()) {
+      keys.add(range.start());
+    }
+  }
+
+  private Plan plan(Txn txn) throws SQLException {
+    boolean succeeded = true;
+    for (Txn.Compare compare : txn.compares()) {
+      if (!holds(compare)) {
+        succeeded = false;
+        break;
+      }
+    }
+    List<Txn.Op> ops = succeeded ? txn.success() : txn.failure();
+    List<Step> steps = new ArrayList<>(ops.size());
+    for (Txn.Op op : ops) {
+      steps.add(
+          new Step(op, op instanceof Txn.Nested nested ? List.of(plan(nested.txn())) : List.of()));
+    }
+    return new Plan(succeeded, steps);
+  }
+
+  private boolean holds(Txn.Compare compare) throws SQLException {
+    boolean keysOnly = compare.target() != Txn.Compare.Target.VALUE;
+    KeyRange rest = compare.range();
+    boolean any = false;
+    while (!rest.isEmpty()) {
+      Collector chunk = new Collector(Unlimited.share(), 0);
+      batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
+      List<KeyValue> kvs = chunk.kvs();
+      for (KeyValue kv : kvs) {
+        if (!holds(compare, kv)) {
+          return false;
+        }
+      }
+      any |= !kvs.isEmpty();
+      if (kvs.size() < COMPARE_CHUNK) {
+        break;
+      }
+      rest = rest.from(kvs.getLast().key().successor());
+    }
+    return any || (keysOnly && holds(compare, NO_KEY));
+  }
+
+  private static boolean holds(Txn.Compare compare, KeyValue kv) {
+    int comparison =
+        switch (compare.target()) {
+          case VERSION -> Long.compare(kv.version(), compare.number());
+          case CREATE -> Long.compare(kv.createRevision(), compare.number());
+          case MOD -> Long.compare(kv.modRevision(), compare.number());
+          case LEASE -> Long.compare(kv.lease(), compare.number());
+          case VALUE -> {
+            Bytes value = compare.value();
+            yield kv.value().compareTo(value == null ? Bytes.EMPTY : value);
+          }
+        };
+    return compare.relation().holds(comparison);
+  }
+
+  private void check(Plan plan) throws SQLException {
+    for (Step step : plan.steps) {
+      switch (step.op) {
+        case Txn.Put put -> check(put);
+        case Txn.Range range ->
+            RangeReader.check(range.query().revision(), batch.revision(), batch.compacted());
+        case Txn.Delete _ -> {}
+        case Txn.Nested _ -> check(step.nested.getFirst());
+      }
+    }
+  }
+
+  private void check(Txn.Put put) throws SQLException {
+    if ((put.ignoreValue() || put.ignoreLease()) && batch.get(put.key()) == null) {
+      throw new StoreException(Reason.KEY_NOT_FOUND, "there is no such key to keep a part of");
+    }
+    if (put.lease() != 0 && !batch.leaseExists(put.lease())) {
+      throw new StoreException(Reason.LEASE_NOT_FOUND, "there is no lease " + put.lease());
+    }
+  }
+
+  private List<OpResult> execute(Plan plan) throws SQLException {
+    List<OpResult> results = new ArrayList<>(plan.steps.size());
+    for (Step step : plan.steps) {
+      results.add(
+          switch (step.op) {
+            case Txn.Put put -> put(put);
+            case Txn.Range range -> range(range.query());
+            case Txn.Delete delete -> delete(delete);
+            case Txn.Nested _ -> {
+              Plan nested = step.nested.getFirst();
+              List<OpResult> inner = execute(nested);
+              yield new OpResult.Txn(batch.seen(), nested.succeeded, inner);
+            }
+          });
+    }
+    return results;
+  }
+
+  private OpResult put(Txn.Put put) throws SQLException {
+    KeyValue current = batch.get(put.key());
+    Bytes value = put.ignoreValue() && current != null ? current.value() : put.value();
+    long lease = put.ignoreLease() && current != null ? current.lease() : put.lease();
+    KeyValue before = batch.put(put.key(), value, lease);
+    return new OpResult.Put(batch.seen(), put.previous() ? before : null);
+  }
+
+  private OpResult delete(Txn.Delete delete) throws SQLException {
+    Collector deleted = delete.previous() ? new Collector(share, answered) : null;
+    long count = batch.deleteRange(delete.range(), deleted);
+    if (deleted == null) {
+      return new OpResult.Delete(batch.seen(), count, List.of());
+    }
+    answered = deleted.bytes();
+    return new OpResult.Delete(batch.seen(), count, deleted.kvs());
+  }
+
+  private OpResult range(RangeQuery query) throws SQLException {
+    boolean old = query.revision() > 0 && query.revision() < batch.seen();
+    KeyRange range = query.range();
+    if (range.isEmpty()) {
+      return new OpResult.Range(batch.seen(), List.of(), false, 0);
+    }
+    Collector collector = new Collector(share, answered);
+    if (range.isSingle() && !old && !query.countOnly() && !query.hasRevisionBounds()) {
+      batch.live(range, 1, query.keysOnly(), collector);
+      answered = collector.bytes();
+      return new OpResult.Range(batch.seen(), collector.kvs(), false, collector.size());
+    }
+    batch.write();
+    if (query.countOnly()) {
+      return new OpResult.Range(batch.seen(), List.of(), false, count(query, old));
+    }
+    Ranges.sorted(batch.session(), query, old ? query.revision() : 0, collector);
+    boolean more = collector.cut(query.limit());
+    answered = collector.bytes();
+    long count = more || query.hasRevisionBounds() ? count(query, old) : collector.size();
+    return new OpResult.Range(batch.seen(), collector.kvs(), more, count);
+  }
+
+  private long count(RangeQuery query, boolean old) throws SQLException {
+    return old
+        ? Ranges.count(batch.session(), query.range(), query.revision())
+        : Ranges.count(batch.session(), query.range());
+  }
+}

@@ -1,0 +1,140 @@
+package io.harikube.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.harikube.ops.Version;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine;
+
+class MainTest {
+  private record Outcome(int code, String out, String err) {}
+
+  private static Outcome run(String... arguments) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    CommandLine commandLine =
+        Main.commandLine(Map.of(), new StubParts().parts())
+            .setOut(new PrintWriter(out, true))
+            .setErr(new PrintWriter(err, true));
+    return new Outcome(commandLine.execute(arguments), out.toString(), err.toString());
+  }
+
+  /** A process of its own, with a store and a frontend that are stubs. */
+  private static Process child(String... arguments) throws IOException {
+    return Child.start(StubParts.class, arguments);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "server --no-such=1 | Unknown option: '--no-such=1'; see harikube help server.",
+        "server surplus | Unmatched argument at index 1: 'surplus'; see harikube help server.",
+        "server --endpoin=postgres://u:geheim@h/db"
+            + " | Unknown option: '--endpoin=postgres://***@h/db'; see harikube help server.",
+        "server postgres://u:ge@he:im@h/db"
+            + " | Unmatched argument at index 1: 'postgres://***@h/db'; see harikube help server.",
+        "server --max-txn-ops=x | Invalid value for option '--max-txn-ops': 'x' is not an int;"
+            + " see harikube help server.",
+        "server --max-txn-ops=0"
+            + " | --max-txn-ops has to be greater than 0; see harikube help server.",
+        "server --log-format=xml | Invalid value for option '--log-format': expected one of"
+            + " [plain, json] (case-sensitive) but was 'xml'; see harikube help server.",
+        "server --compact-interval=5 | Invalid value for option '--compact-interval': '5' is not a"
+            + " duration such as 5s or 1m30s; see harikube help server.",
+        "server --endpoint"
+            + " | Missing required parameter for option '--endpoint' (<url>); see harikube help"
+            + " server.",
+        "'' | Missing required subcommand; see harikube help."
+      })
+  void usageErrorsAreOneSentence(String arguments, String sentence) {
+    Outcome outcome = run(arguments.isEmpty() ? new String[0] : arguments.split(" ", -1));
+    assertThat(outcome.err).isEqualTo(sentence + System.lineSeparator());
+    assertThat(outcome.code).isEqualTo(2);
+    assertThat(outcome.out).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1", "true, 1", "T, 1", "0, 0", "'', 0"})
+  void switchesInTheEnvironmentAsInGo(String value, int set) {
+    ServerCommand command = new ServerCommand(Map.of(), new StubParts().parts());
+    new CommandLine(command)
+        .setDefaultValueProvider(new Environment(Map.of("KINE_SKIP_VERIFY", value)))
+        .parseArgs();
+    assertThat(command.options.datastore.skipVerify).isEqualTo(set == 1);
+  }
+
+  @Test
+  void version() {
+    Outcome outcome = run("version");
+    assertThat(outcome.out).startsWith("harikube " + Version.HARIKUBE + " (etcd 3.6.14, Java ");
+    assertThat(outcome.code).isZero();
+    assertThat(Version.HARIKUBE).matches("\\d+\\.\\d+\\.\\d+.*");
+  }
+
+  @Test
+  void help() {
+    assertThat(run("help").out).contains("server", "version", "help");
+    Outcome outcome = run("help", "server");
+    assertThat(outcome.out).contains("--listen-address=<address>", "--compact-min-retain");
+    assertThat(outcome.code).isZero();
+  }
+
+  @Test
+  void aChildThatCannotStartSaysOneSentence() throws Exception {
+    Process child =
+        child("server", "--listen-address=127.0.0.1:0", "--endpoint=mysql://u:geheim@h/db");
+    assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(child.errorReader().lines())
+        .containsExactly(
+            "The endpoint's scheme \"mysql\" is not supported; supported are"
+                + " sqlite:///path/to/file.db and postgres://user@host:port/database.");
+    assertThat(child.exitValue()).isEqualTo(1);
+    assertThat(child.inputReader().lines()).isEmpty();
+  }
+
+  @Test
+  void debugLogsTheTrace() throws Exception {
+    Process child = child("server", "--debug", "--endpoint=mysql://u:geheim@h/db");
+    assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(child.errorReader().lines())
+        .anyMatch(line -> line.contains("OpenException"))
+        .noneMatch(line -> line.contains("geheim"));
+    assertThat(child.exitValue()).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"plain", "json"})
+  void aChildServesUntilASignal(String format) throws Exception {
+    Process child =
+        child(
+            "server",
+            "--listen-address=127.0.0.1:0",
+            "--metrics-bind-address=127.0.0.1:0",
+            "--log-format=" + format);
+    try (BufferedReader err = child.errorReader()) {
+      String started = err.readLine();
+      assertThat(started).contains("serves etcd 3.6.14 on 127.0.0.1:0");
+      if (format.equals("json")) {
+        assertThat(started).startsWith("{").contains("\"level\":\"INFO\"").endsWith("}");
+      } else {
+        assertThat(started).matches("\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z INFO  RunningServer: .*");
+      }
+      child.toHandle().destroy(); // which, unlike the process itself, leaves the streams open
+      assertThat(err.readLine()).contains("Shutting down.");
+      assertThat(err.readLine()).contains("Shut down.");
+      assertThat(err.readLine()).isNull();
+    }
+    assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(child.exitValue()).isZero();
+    assertThat(child.inputReader().lines()).isEmpty();
+  }
+}

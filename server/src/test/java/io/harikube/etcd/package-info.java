@@ -1,0 +1,4 @@
+@NullMarked
+package io.harikube.etcd;
+
+import org.jspecify.annotations.NullMarked;

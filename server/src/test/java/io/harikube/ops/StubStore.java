@@ -1,0 +1,166 @@
+package io.harikube.ops;
+
+import io.harikube.store.Commit;
+import io.harikube.store.EventLog;
+import io.harikube.store.Identity;
+import io.harikube.store.KeyRange;
+import io.harikube.store.Lease;
+import io.harikube.store.MemoryBudget;
+import io.harikube.store.OpResult;
+import io.harikube.store.RangeQuery;
+import io.harikube.store.Status;
+import io.harikube.store.Store;
+import io.harikube.store.StoreException;
+import io.harikube.store.StoreException.Reason;
+import io.harikube.store.Txn;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/** An empty store that can be broken in the ways that databases break. */
+public final class StubStore implements Store, EventLog {
+
+  /** What the database does. */
+  public enum Mood {
+    WELL,
+    UNREACHABLE,
+    /** The readers answer, the writer does not. */
+    WRITER_HANGS,
+    HANGS
+  }
+
+  public volatile Mood mood = Mood.WELL;
+  public volatile long revision = 1;
+  public volatile boolean closed;
+  public final List<Long> compactions = new ArrayList<>();
+  public @Nullable CompletableFuture<Long> compaction;
+  public final AtomicInteger statusCalls = new AtomicInteger();
+  private final CountDownLatch never = new CountDownLatch(1);
+
+  private void react() {
+    if (mood == Mood.UNREACHABLE) {
+      throw new StoreException(Reason.UNAVAILABLE, "the database cannot be reached");
+    }
+    if (mood == Mood.HANGS) {
+      try {
+        never.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new StoreException(Reason.UNAVAILABLE, "given up", e);
+      }
+    }
+  }
+
+  @Override
+  public Identity identity() {
+    return new Identity(0xc1, 0xab, 3);
+  }
+
+  @Override
+  public long revision() {
+    return revision;
+  }
+
+  @Override
+  public EventLog log() {
+    return this;
+  }
+
+  @Override
+  public OpResult.Range range(RangeQuery query, MemoryBudget.Share budget) {
+    react();
+    return new OpResult.Range(revision, List.of(), false, 0);
+  }
+
+  @Override
+  public CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget) {
+    if (mood == Mood.UNREACHABLE) {
+      return CompletableFuture.failedFuture(
+          new StoreException(Reason.UNAVAILABLE, "the database cannot be reached"));
+    }
+    return mood == Mood.WELL
+        ? CompletableFuture.completedFuture(new OpResult.Txn(revision, true, List.of()))
+        : new CompletableFuture<>();
+  }
+
+  @Override
+  public CompletableFuture<Long> compact(long at, boolean physical) {
+    react();
+    compactions.add(at);
+    return compaction == null ? CompletableFuture.completedFuture(revision) : compaction;
+  }
+
+  @Override
+  public Status status() {
+    statusCalls.incrementAndGet();
+    react();
+    return new Status(revision, compactedRevision(), 4096, 1024, 7);
+  }
+
+  @Override
+  public long compactedRevision() {
+    return compactions.isEmpty() ? 0 : compactions.getLast();
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+  }
+
+  @Override
+  public long subscribe(Consumer<Commit> listener) {
+    return revision;
+  }
+
+  @Override
+  public Page read(KeyRange range, long from, long to, boolean previous, int maxBytes) {
+    return new Page(List.of(), to);
+  }
+
+  @Override
+  public void stream(RangeQuery query, int partBytes, Consumer<OpResult.Range> parts) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public CompletableFuture<Lease> grant(long id, long ttl) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public CompletableFuture<Long> revoke(long id) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public CompletableFuture<Lease> keepAlive(long id) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public @Nullable Lease lease(long id, boolean keys) {
+    return null;
+  }
+
+  @Override
+  public List<Long> leases() {
+    return List.of();
+  }
+
+  @Override
+  public Hash hash(long at) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void snapshot(SnapshotSink sink) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void defragment() {}
+}

@@ -1,0 +1,80 @@
+package io.harikube.store;
+
+import static io.harikube.testing.Ops.delete;
+import static io.harikube.testing.Ops.put;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.harikube.testing.Database;
+import io.harikube.testing.OnEveryDatabase;
+import io.harikube.testing.TestStore;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+
+/** The checksum that tells whether two stores hold the same. */
+@OnEveryDatabase
+final class HashTest {
+  @AutoClose private final TestStore store;
+  private final Database database;
+
+  HashTest(Database database) {
+    this.database = database;
+    store = database.open();
+    write(store);
+  }
+
+  private static void write(TestStore store) {
+    store.grant(7, 600);
+    store.txn(put("a", "1"), put("b", "2"), put("\u00e4", "3"));
+    store.put("a", "4", 7);
+    store.delete("b");
+    store.txn(delete("a"), put("c", ""));
+  }
+
+  private int hash(long revision) {
+    return store.store().hash(revision).hash();
+  }
+
+  @Test
+  void saysWhatItIsOf() {
+    Store.Hash now = store.store().hash(0);
+    assertThat(now.revision()).isEqualTo(5);
+    assertThat(now.hashRevision()).isEqualTo(5);
+    assertThat(now.compactedRevision()).isEqualTo(0);
+    assertThat(store.store().hash(5)).isEqualTo(now);
+    store.compact(3);
+    Store.Hash old = store.store().hash(4);
+    assertThat(old.revision()).isEqualTo(5);
+    assertThat(old.hashRevision()).isEqualTo(4);
+    assertThat(old.compactedRevision()).isEqualTo(3);
+  }
+
+  @Test
+  void everyRevisionHasItsOwn() {
+    assertThat(new int[] {hash(1), hash(2), hash(3), hash(4), hash(5)}).doesNotHaveDuplicates();
+  }
+
+  @Test
+  void staysThroughWritesCompactionAndARestart() {
+    int third = hash(3);
+    int fourth = hash(4);
+    store.put("d", "1");
+    assertThat(hash(3)).isEqualTo(third);
+    store.compact(3);
+    assertThat(hash(3)).isEqualTo(third);
+    assertThat(hash(4)).isEqualTo(fourth);
+    store.reopen();
+    assertThat(hash(3)).isEqualTo(third);
+    assertThat(hash(4)).isEqualTo(fourth);
+  }
+
+  @Test
+  void isTheSameInAnotherStoreOfTheSameHistory() {
+    try (TestStore other = database.open()) {
+      write(other);
+      assertThat(other.store().hash(0).hash()).isEqualTo(hash(0));
+      other.put("a", "1");
+      assertThat(other.store().hash(0).hash()).isNotEqualTo(hash(0));
+      assertThat(other.store().hash(5).hash()).isEqualTo(hash(0));
+    }
+  }
+}

@@ -1,0 +1,118 @@
+package io.harikube.testing;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The processes of a PostgreSQL server: a shell, its child the postmaster, and that one's children.
+ *
+ * <p>When the shell's input ends, because this process says so or is no more, the shell shuts the
+ * postmaster down without ceremony and deletes the data, unless the last it was told was to keep
+ * them. It ignores the signals of a terminal, so that it is the last to go.
+ */
+final class PostgresProcess {
+  private static final String LOG = "server.log";
+  private static final String WATCH =
+      """
+      trap '' HUP INT TERM
+      data=$1
+      shift
+      "$@" >>"$data/%s" 2>&1 </dev/null &
+      server=$!
+      end=delete
+      while read -r line; do end=$line; done
+      kill -QUIT $server 2>/dev/null
+      wait $server
+      [ "$end" = keep ] || rm -rf "$data"
+      """
+          .formatted(LOG);
+
+  private final Process shell;
+  private final Path data;
+
+  private PostgresProcess(Process shell, Path data) {
+    this.shell = shell;
+    this.data = data;
+  }
+
+  static PostgresProcess start(Unprivileged user, Path data, List<String> command)
+      throws IOException {
+    Files.deleteIfExists(data.resolve(LOG));
+    List<String> watched =
+        new ArrayList<>(List.of("/bin/sh", "-c", WATCH, "watch-postgres", data.toString()));
+    watched.addAll(command);
+    Process shell =
+        new ProcessBuilder(user.command(watched))
+            .directory(data.toFile())
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    return new PostgresProcess(shell, data);
+  }
+
+  /** Whether the postmaster has not ended; it has begun when its log is there. */
+  boolean isAlive() {
+    return shell.isAlive() && (!Files.exists(log()) || !servers().isEmpty());
+  }
+
+  private Path log() {
+    return data.resolve(LOG);
+  }
+
+  String logText() throws IOException {
+    return Files.exists(log()) ? Files.readString(log()) : "it has no log";
+  }
+
+  private List<ProcessHandle> servers() {
+    return shell.descendants().filter(PostgresProcess::isServer).toList();
+  }
+
+  private static boolean isServer(ProcessHandle process) {
+    return process.info().command().orElse("").endsWith("/postgres");
+  }
+
+  /** A process that has ended, and whose parent has not yet heard of it, has no command. */
+  private static boolean runs(ProcessHandle process) {
+    return process.isAlive() && process.info().command().isPresent();
+  }
+
+  /** The postmaster goes first: it would see to the death of a child. */
+  void kill9() throws IOException {
+    List<ProcessHandle> processes = new ArrayList<>(servers());
+    processes.sort(Comparator.comparing(this::isChildOfPostmaster));
+    processes.forEach(ProcessHandle::destroyForcibly);
+    for (ProcessHandle process : processes) {
+      Await.until("the end of " + process, () -> !runs(process));
+    }
+    end("keep");
+  }
+
+  private boolean isChildOfPostmaster(ProcessHandle process) {
+    return process.parent().map(PostgresProcess::isServer).orElse(true);
+  }
+
+  void stop() throws IOException {
+    end("delete");
+  }
+
+  private void end(String word) throws IOException {
+    try (OutputStream input = shell.getOutputStream()) {
+      input.write((word + "\n").getBytes(StandardCharsets.UTF_8));
+    }
+    try {
+      if (!shell.waitFor(60, TimeUnit.SECONDS)) {
+        throw new IOException("PostgreSQL does not stop: " + logText());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+}
