@@ -36,6 +36,7 @@ final class CatchUp {
   private final WatchStats stats;
   private final ReadPermits permits;
   private final SharedPages shared;
+  private final CompactionCheck compaction;
   private final AtomicBoolean failing = new AtomicBoolean();
 
   CatchUp(
@@ -51,6 +52,7 @@ final class CatchUp {
     this.recent = recent;
     this.dispatcher = dispatcher;
     this.stats = stats;
+    this.compaction = new CompactionCheck(events, threads.readers());
     this.shared = new SharedPages(2 * options.pageBytes());
     this.permits = new ReadPermits(options.concurrentReads(), threads.readers());
   }
@@ -61,6 +63,24 @@ final class CatchUp {
         Math.min(LONGEST_PAUSE_MILLIS, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 10)));
   }
 
+  /**
+   * Finds out whether a new watch begins at a revision that can still be read. What can be read
+   * later comes from memory, or fails.
+   */
+  void check(Watcher watcher) {
+    var _ =
+        compaction
+            .ask()
+            .whenComplete(
+                (compacted, e) -> {
+                  if (e == null) {
+                    watcher.stream.checked(watcher, compacted);
+                  } else {
+                    retry(watcher.stream.unchecked(watcher), () -> check(watcher), e);
+                  }
+                });
+  }
+
   /** Begins the turn of a watch that needs the events from revision {@code from} on. */
   void start(Watcher watcher, long from) {
     threads.readers().execute(() -> turn(watcher, from));
@@ -68,11 +88,6 @@ final class CatchUp {
 
   private void turn(Watcher watcher, long from) {
     try {
-      long compacted = events.compactedRevision();
-      if (from < compacted) {
-        watcher.stream.compacted(watcher, compacted);
-        return;
-      }
       long to = dispatcher.dispatched();
       if (from > to) {
         watcher.stream.replayed(watcher, List.of(), from - 1);
@@ -159,12 +174,15 @@ final class CatchUp {
   }
 
   private void retry(Watcher watcher, Throwable e) {
+    retry(watcher.stream.failed(watcher), () -> watcher.stream.retry(watcher), e);
+  }
+
+  private void retry(int failures, Runnable task, Throwable e) {
     if (failing.compareAndSet(false, true)) {
       log.warn("Reading the log for watches failed; it is tried again", e);
     }
-    int failures = watcher.stream.failed(watcher);
     if (failures > 0) {
-      threads.timer().after(pause(failures), () -> watcher.stream.retry(watcher));
+      threads.timer().after(pause(failures), task);
     }
   }
 }

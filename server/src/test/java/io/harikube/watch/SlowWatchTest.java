@@ -170,6 +170,8 @@ class SlowWatchTest {
       stream.create(HubFixture.watch("a/").from(2).build());
       streams.add(stream);
     }
+    assertThat(fixture.threads.readers).hasSize(1);
+    fixture.threads.read();
     List<Runnable> turns = List.copyOf(fixture.threads.readers);
     fixture.threads.readers.clear();
     turns.forEach(Runnable::run);
@@ -195,6 +197,7 @@ class SlowWatchTest {
     fixture.drained(stream);
 
     assertThat(fixture.log.reads()).isZero();
+    assertThat(fixture.log.checks()).isEqualTo(1);
     assertThat(fixture.hub.slowWatchers()).isZero();
   }
 
