@@ -28,7 +28,12 @@ public interface EventLog {
    */
   Page read(KeyRange range, long from, long to, boolean previous, int maxBytes);
 
-  /** The compacted revision: the oldest that can still be read; 0 if there was no compaction. */
+  /**
+   * The compacted revision: the oldest that can still be read; 0 if there was no compaction. May
+   * block.
+   *
+   * @throws StoreException {@code UNAVAILABLE}
+   */
   long compactedRevision();
 
   /**

@@ -3,19 +3,22 @@ package io.harikube.watch;
 import io.harikube.store.Event;
 import io.harikube.store.EventLog;
 import io.harikube.store.EventLog.Page;
+import io.harikube.store.KeyRange;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Reads for the watches that are behind: each turn a page, from the recent events if they go back
- * far enough, else from the log, which only a few turns read at the same time. Streams decide whose
- * turn it is. A turn ends with exactly one call to the stream of its watch.
+ * far enough, else from the log, which only a few turns read at the same time, and from which
+ * watches with the same range share what was read lately. Streams decide whose turn it is. A turn
+ * ends with exactly one call to the stream of its watch.
  *
  * <p>Reading is tried again, with growing pauses, until it succeeds: that the database is away does
  * not end a watch. Safe for use by several threads.
@@ -32,6 +35,8 @@ final class CatchUp {
   private final Dispatcher dispatcher;
   private final WatchStats stats;
   private final ReadPermits permits;
+  private final SharedPages shared;
+  private final CompactionCheck compaction;
   private final AtomicBoolean failing = new AtomicBoolean();
 
   CatchUp(
@@ -47,6 +52,8 @@ final class CatchUp {
     this.recent = recent;
     this.dispatcher = dispatcher;
     this.stats = stats;
+    this.compaction = new CompactionCheck(events, threads.readers());
+    this.shared = new SharedPages(2 * options.pageBytes());
     this.permits = new ReadPermits(options.concurrentReads(), threads.readers());
   }
 
@@ -56,6 +63,24 @@ final class CatchUp {
         Math.min(LONGEST_PAUSE_MILLIS, FIRST_PAUSE_MILLIS << Math.min(failures - 1, 10)));
   }
 
+  /**
+   * Finds out whether a new watch begins at a revision that can still be read. What can be read
+   * later comes from memory, or fails.
+   */
+  void check(Watcher watcher) {
+    var _ =
+        compaction
+            .ask()
+            .whenComplete(
+                (compacted, e) -> {
+                  if (e == null) {
+                    watcher.stream.checked(watcher, compacted);
+                  } else {
+                    retry(watcher.stream.unchecked(watcher), () -> check(watcher), e);
+                  }
+                });
+  }
+
   /** Begins the turn of a watch that needs the events from revision {@code from} on. */
   void start(Watcher watcher, long from) {
     threads.readers().execute(() -> turn(watcher, from));
@@ -63,11 +88,6 @@ final class CatchUp {
 
   private void turn(Watcher watcher, long from) {
     try {
-      long compacted = events.compactedRevision();
-      if (from < compacted) {
-        watcher.stream.compacted(watcher, compacted);
-        return;
-      }
       long to = dispatcher.dispatched();
       if (from > to) {
         watcher.stream.replayed(watcher, List.of(), from - 1);
@@ -97,19 +117,19 @@ final class CatchUp {
         watcher.stream.replayed(watcher, List.of(), from - 1);
         return;
       }
-      stats.logReads.increment();
-      Page page =
-          events.read(
-              watcher.request.range(),
-              from,
-              dispatcher.dispatched(),
-              watcher.view.previous(),
-              options.pageBytes());
-      if (page.through() < from) {
-        throw new IllegalStateException("a page of the log without a revision");
-      }
-      if (failing.compareAndSet(true, false)) {
-        log.info("Watches can read the log again");
+      KeyRange range = watcher.request.range();
+      boolean previous = watcher.view.previous();
+      Page page = shared.find(range, previous, from);
+      if (page == null) {
+        page = events.read(range, from, dispatcher.dispatched(), previous, options.pageBytes());
+        if (page.through() < from) {
+          throw new IllegalStateException("a page of the log without a revision");
+        }
+        stats.logReads.increment();
+        shared.add(range, previous, from, page);
+        if (failing.compareAndSet(true, false)) {
+          log.info("Watches can read the log again");
+        }
       }
       deliver(watcher, page);
     } catch (Throwable e) {
@@ -130,7 +150,15 @@ final class CatchUp {
   }
 
   private void deliver(Watcher watcher, Page page) {
-    List<Batch> batches;
+    List<Batch> batches = batches(watcher, page);
+    if (batches == null) {
+      watcher.stream.broken(watcher);
+    } else {
+      watcher.stream.replayed(watcher, batches, page.through());
+    }
+  }
+
+  private @Nullable List<Batch> batches(Watcher watcher, Page page) {
     try {
       List<Event> wanted = new ArrayList<>(page.events().size());
       for (Event event : page.events()) {
@@ -138,22 +166,23 @@ final class CatchUp {
           wanted.add(watcher.view.previous() ? event : Slice.bare(event));
         }
       }
-      batches = Batch.split(wanted, options.messageBytes());
+      return Batch.split(wanted, options.messageBytes());
     } catch (RuntimeException e) {
       log.error("A watch failed and is canceled: {}", watcher.request, e);
-      watcher.stream.broken(watcher);
-      return;
+      return null;
     }
-    watcher.stream.replayed(watcher, batches, page.through());
   }
 
   private void retry(Watcher watcher, Throwable e) {
+    retry(watcher.stream.failed(watcher), () -> watcher.stream.retry(watcher), e);
+  }
+
+  private void retry(int failures, Runnable task, Throwable e) {
     if (failing.compareAndSet(false, true)) {
       log.warn("Reading the log for watches failed; it is tried again", e);
     }
-    int failures = watcher.stream.failed(watcher);
     if (failures > 0) {
-      threads.timer().after(pause(failures), () -> watcher.stream.retry(watcher));
+      threads.timer().after(pause(failures), task);
     }
   }
 }

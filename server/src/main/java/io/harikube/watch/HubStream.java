@@ -1,6 +1,5 @@
 package io.harikube.watch;
 
-import io.harikube.watch.WatchMessage.Canceled;
 import io.harikube.watch.WatchMessage.Progress;
 import io.harikube.watch.Watcher.State;
 import java.util.List;
@@ -240,7 +239,34 @@ final class HubStream implements WatchStream {
     }
   }
 
-  // How a turn of catching up ends.
+  // How catching up goes on.
+
+  /** A new watch from the past has been looked at: nothing below the revision can be read. */
+  void checked(Watcher watcher, long compactRevision) {
+    lock.lock();
+    try {
+      if (watcher.state == State.LAGGING) {
+        if (watcher.next < compactRevision) {
+          watchers.compacted(watcher, compactRevision);
+        } else {
+          watcher.failures = 0;
+          watchers.waitForTurn(watcher);
+        }
+      }
+    } finally {
+      unlock();
+    }
+  }
+
+  /** It could not be looked at; says how many times in a row, 0 if the watch is over. */
+  int unchecked(Watcher watcher) {
+    lock.lock();
+    try {
+      return watcher.state == State.LAGGING ? watchers.pause(watcher) : 0;
+    } finally {
+      unlock();
+    }
+  }
 
   boolean isReplaying(Watcher watcher) {
     lock.lock();
@@ -275,8 +301,7 @@ final class HubStream implements WatchStream {
     lock.lock();
     try {
       if (watchers.endTurn(watcher)) {
-        // The header's revision is 0: so is etcd's.
-        watchers.endWith(watcher, new Canceled(watcher.id, 0, false, compactRevision, ""));
+        watchers.compacted(watcher, compactRevision);
       }
       watchers.beginTurns();
     } finally {
@@ -297,20 +322,13 @@ final class HubStream implements WatchStream {
     }
   }
 
-  /**
-   * The log could not be read; {@link #retry} is to be called later.
-   *
-   * @return how many times in a row; 0 if the watch is over
-   */
+  /** The log could not be read; says how many times in a row, 0 if the watch is over. */
   int failed(Watcher watcher) {
     lock.lock();
     try {
-      boolean wanted = watchers.endTurn(watcher);
-      if (wanted) {
-        watchers.pause(watcher);
-      }
+      int failures = watchers.endTurn(watcher) ? watchers.pause(watcher) : 0;
       watchers.beginTurns();
-      return wanted ? watcher.failures : 0;
+      return failures;
     } finally {
       unlock();
     }

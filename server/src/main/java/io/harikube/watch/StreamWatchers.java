@@ -76,7 +76,8 @@ final class StreamWatchers {
     if (watcher.next > revision) {
       hub.dispatcher().joinLater(watcher);
     } else {
-      waitForTurn(watcher);
+      move(watcher, State.LAGGING);
+      hub.catchUp().check(watcher);
     }
   }
 
@@ -160,10 +161,16 @@ final class StreamWatchers {
     beginTurns();
   }
 
-  /** Puts a watch aside that cannot be read for just now. */
-  void pause(Watcher watcher) {
+  /** Puts a watch aside that cannot be read for just now, and says how often in a row. */
+  int pause(Watcher watcher) {
     move(watcher, State.LAGGING);
-    watcher.failures++;
+    return ++watcher.failures;
+  }
+
+  /** Ends a watch that needs what is older than {@code revision}. */
+  void compacted(Watcher watcher, long revision) {
+    // The header's revision is 0: so is etcd's.
+    endWith(watcher, new Canceled(watcher.id, 0, false, revision, ""));
   }
 
   /** Begins turns while there is room for what they bring; each ends with {@link #endTurn}. */

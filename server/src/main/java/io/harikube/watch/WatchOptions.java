@@ -13,7 +13,8 @@ import java.time.Duration;
  * @param streamBytes the messages that wait for one client; watches of a slower client fall back to
  *     reading the log at its pace
  * @param totalBytes the messages that wait for all clients together
- * @param pageBytes the events that are read from the log at once
+ * @param pageBytes the events that are read from the log at once; the last 16 pages are kept, to be
+ *     shared by watches that are behind together
  * @param messageBytes how large a message becomes by putting revisions together, and the pieces of
  *     a revision for a client that accepts pieces
  * @param maxMessageBytes the largest message for a client that did not ask for pieces

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  *      │                           │     └── there is more, or it failed ──► │   │
  *      └───────────────────────────┴───────────────────────────────────►  LAGGING ◄┘
  *
- *   from each of them: cancel(), close(), compaction (when REPLAYING), a failure ──► CANCELED
+ *   from each of them: cancel(), close(), compaction (when it is read for), a failure ──► CANCELED
  * </pre>
  *
  * <p>The way from the past into the present has no gap, because the last step is taken by the

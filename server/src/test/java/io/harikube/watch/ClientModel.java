@@ -85,7 +85,7 @@ final class ClientModel {
   }
 
   void create(WatchRequest request) {
-    requests.add(new Requested(request, sequence++, log.published(), log.compactedRevision()));
+    requests.add(new Requested(request, sequence++, log.published(), log.compacted()));
     stream.create(request);
   }
 
@@ -245,7 +245,7 @@ final class ClientModel {
       Watch watch = found(watches.remove(canceled.watchId()), canceled);
       assertThat(canceled.compactRevision())
           .isGreaterThan(watch.told + 1)
-          .isLessThanOrEqualTo(log.compactedRevision());
+          .isLessThanOrEqualTo(log.compacted());
       compactedIds.add(canceled.watchId());
     } else {
       cancels(canceled.watchId()).remove();

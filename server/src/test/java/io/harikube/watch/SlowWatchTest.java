@@ -170,6 +170,8 @@ class SlowWatchTest {
       stream.create(HubFixture.watch("a/").from(2).build());
       streams.add(stream);
     }
+    assertThat(fixture.threads.readers).hasSize(1);
+    fixture.threads.read();
     List<Runnable> turns = List.copyOf(fixture.threads.readers);
     fixture.threads.readers.clear();
     turns.forEach(Runnable::run);
@@ -195,12 +197,36 @@ class SlowWatchTest {
     fixture.drained(stream);
 
     assertThat(fixture.log.reads()).isZero();
+    assertThat(fixture.log.checks()).isEqualTo(1);
     assertThat(fixture.hub.slowWatchers()).isZero();
   }
 
   @Test
+  void watchesThatAreBehindTogetherShareWhatIsRead() {
+    HubFixture fixture = withoutRecent();
+    for (int i = 0; i < 10; i++) {
+      fixture.put("a/1", "x".repeat(900));
+    }
+    fixture.settle();
+    List<HubStream> streams = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      HubStream stream = fixture.hub.openStream();
+      stream.create(HubFixture.watch("a/").from(2 + i % 3).build());
+      streams.add(stream);
+    }
+    int events = 0;
+    for (HubStream stream : streams) {
+      events += fixture.revisions(fixture.drained(stream)).size();
+    }
+
+    assertThat(events).isEqualTo(34 * 10 + 33 * 9 + 33 * 8);
+    assertThat(fixture.log.reads()).isLessThan(50);
+    assertThat(fixture.hub.logReads()).isEqualTo(fixture.log.reads());
+  }
+
+  @Test
   void aDatabaseThatIsAwayEndsNoWatch() {
-    HubFixture fixture = new HubFixture(HubFixture.OPTIONS);
+    HubFixture fixture = withoutRecent();
     fixture.put("a/1", "1");
     fixture.log.commit(true, List.of(List.of(TestLog.put("a/2", "2"))));
     fixture.settle();
@@ -222,6 +248,17 @@ class SlowWatchTest {
     away.set(false);
     fixture.threads.time();
     assertThat(fixture.revisions(fixture.drained(stream))).containsExactly(2L, 3L);
+
+    // The next time, it begins with short pauses again.
+    fixture.threads.pauses.clear();
+    for (int i = 0; i < 40; i++) {
+      fixture.put("a/1", "x".repeat(1000));
+      fixture.settle();
+    }
+    assertThat(fixture.hub.slowWatchers()).isEqualTo(1);
+    away.set(true);
+    fixture.drained(stream);
+    assertThat(fixture.threads.pauses).containsExactly(Duration.ofMillis(50));
   }
 
   @Test
@@ -336,6 +373,12 @@ class SlowWatchTest {
     assertThat(fixture.hub.slowWatchers()).isZero();
     assertThat(fixture.hub.streams()).isZero();
     assertThat(fixture.hub.dispatcher().index().isEmpty()).isTrue();
+  }
+
+  private static HubFixture withoutRecent() {
+    return new HubFixture(
+        new WatchOptions(
+            100_000, 0, 20_000, 1_000_000, 2_000, 2_000, 8_000, 2, ManualThreads.TICK));
   }
 
   @SuppressWarnings("NullAway") // On purpose.

@@ -28,6 +28,7 @@ final class TestLog implements EventLog {
   private volatile long published = 1;
   private long compacted;
   private int reads;
+  private int checks;
 
   /** One change: a null value deletes. */
   record Change(String key, @Nullable String value) {}
@@ -122,6 +123,14 @@ final class TestLog implements EventLog {
     return reads;
   }
 
+  synchronized int checks() {
+    return checks;
+  }
+
+  synchronized long compacted() {
+    return compacted;
+  }
+
   synchronized int size() {
     return events.size();
   }
@@ -188,6 +197,10 @@ final class TestLog implements EventLog {
 
   @Override
   public synchronized long compactedRevision() {
+    checks++;
+    if (failure.getAsBoolean()) {
+      throw new StoreException(Reason.UNAVAILABLE, "the database is away");
+    }
     return compacted;
   }
 }

@@ -1,6 +1,7 @@
 package io.harikube.watch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
@@ -30,6 +31,24 @@ class WatchConcurrencyTest {
   void watchesGetExactlyWhatTheLogSays() throws Exception {
     for (int seed = 1; seed <= 4; seed++) {
       run(seed);
+    }
+  }
+
+  @Test
+  void closingTheHubReleasesItsClients() throws Exception {
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      WatchHub hub = new WatchHub(new TestLog(), WatchOptions.defaults());
+      WatchStream stream = hub.open();
+      stream.create(HubFixture.watch("a/").build());
+      stream.take();
+      Future<WatchMessage> waiting = threads.submit(stream::take);
+      hub.close();
+
+      assertThatThrownBy(() -> waiting.get(60, TimeUnit.SECONDS))
+          .hasCauseInstanceOf(InterruptedException.class);
+      assertThatThrownBy(hub::open).isInstanceOf(IllegalStateException.class);
+      assertThat(hub.watchers()).isZero();
+      assertThat(hub.streams()).isZero();
     }
   }
 

@@ -223,7 +223,7 @@ class WatchSimulationTest {
             case 3, 4, 5, 6 -> 1 + random.nextLong(log.revision());
             case 7 -> log.revision() + 1;
             case 8 -> log.revision() + random.nextInt(10);
-            default -> random.nextInt(10) == 0 ? -1 : log.compactedRevision();
+            default -> random.nextInt(10) == 0 ? -1 : log.compacted();
           };
       return new WatchRequest(
           random.nextInt(3) == 0 ? random.nextInt(6) : 0,
