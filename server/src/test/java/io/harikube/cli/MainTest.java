@@ -2,6 +2,10 @@ package io.harikube.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import io.harikube.ops.Version;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -12,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 
 class MainTest {
@@ -99,6 +104,21 @@ class MainTest {
                 + " sqlite:///path/to/file.db and postgres://user@host:port/database.");
     assertThat(child.exitValue()).isEqualTo(1);
     assertThat(child.inputReader().lines()).isEmpty();
+  }
+
+  @Test
+  void whatLibrariesLogByTheJdksMeansIsInTheLogToo() {
+    run("server", "--endpoint=mysql://h");
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    log.start();
+    Logger logger = (Logger) LoggerFactory.getLogger("org.example");
+    logger.addAppender(log);
+    var jdk = java.util.logging.Logger.getLogger("org.example");
+    jdk.log(java.util.logging.Level.WARNING, "{0} is odd", "this");
+    jdk.log(java.util.logging.Level.FINE, "nobody wants to know");
+    assertThat(log.list).hasSize(1);
+    assertThat(log.list.getFirst().getFormattedMessage()).isEqualTo("this is odd");
+    assertThat(log.list.getFirst().getLevel()).isEqualTo(Level.WARN);
   }
 
   @Test
