@@ -42,10 +42,7 @@ public final class Main {
   /** The parts of a real server. */
   static Parts parts() {
     return new Parts(
-        (options, clock, metrics) -> SqlStore.open(options, clock),
-        EtcdFrontend::serve,
-        Snapshots::restore,
-        InstantSource.system());
+        SqlStore::open, EtcdFrontend::serve, Snapshots::restore, InstantSource.system());
   }
 
   /** The command line, with everything that it takes from its surroundings. */

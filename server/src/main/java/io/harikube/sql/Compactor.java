@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
+import io.harikube.store.StoreMetrics;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -12,7 +13,6 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
@@ -41,6 +41,7 @@ final class Compactor implements AutoCloseable {
   private final Dialect dialect;
   private final Writer writer;
   private final Pins pins;
+  private final StoreMetrics metrics;
   private final SqlOptions options;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
@@ -49,10 +50,16 @@ final class Compactor implements AutoCloseable {
       Thread.ofPlatform().daemon().name("compactor").unstarted(this::loop);
   private long wanted;
   private volatile long reached;
-  private final AtomicLong deleted = new AtomicLong();
   private volatile boolean closed;
 
-  Compactor(Dialect dialect, Writer writer, Pins pins, SqlOptions options, Meta meta) {
+  Compactor(
+      Dialect dialect,
+      Writer writer,
+      Pins pins,
+      SqlOptions options,
+      Meta meta,
+      StoreMetrics metrics) {
+    this.metrics = metrics;
     this.dialect = dialect;
     this.writer = writer;
     this.pins = pins;
@@ -63,11 +70,6 @@ final class Compactor implements AutoCloseable {
 
   void start() {
     thread.start();
-  }
-
-  /** How many rows have been deleted since the start. */
-  long deleted() {
-    return deleted.get();
   }
 
   /** Begins to work up to {@code revision}; completed when it is done. */
@@ -138,7 +140,9 @@ final class Compactor implements AutoCloseable {
   private boolean attempt(long target) throws InterruptedException {
     try {
       pins.awaitNoneBelow(target, options.compactionReadDeadline());
+      long begin = System.nanoTime();
       compact(target);
+      metrics.time(StoreMetrics.Time.COMPACTION, System.nanoTime() - begin);
       boolean more = true;
       while (more && !closed) {
         more = run(batch -> vacuum(batch));
@@ -174,8 +178,11 @@ final class Compactor implements AutoCloseable {
       run(
           batch -> {
             batch.write();
-            deleted.addAndGet(dialect.compact(batch.session(), step.newer, step.tombstones));
+            long started = System.nanoTime();
+            int deleted = dialect.compact(batch.session(), step.newer, step.tombstones);
             batch.setCompacting(target, step.cursor);
+            metrics.count(StoreMetrics.Count.COMPACTED_ROWS, deleted);
+            metrics.time(StoreMetrics.Time.COMPACTION_STEP, System.nanoTime() - started);
             return true;
           });
       cursor = step.cursor;

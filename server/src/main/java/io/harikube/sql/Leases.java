@@ -5,6 +5,7 @@ import io.harikube.store.KeyValue;
 import io.harikube.store.Lease;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
+import io.harikube.store.StoreMetrics;
 import java.security.SecureRandom;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -34,6 +35,7 @@ final class Leases implements AutoCloseable {
   private final Dialect dialect;
   private final Writer writer;
   private final InstantSource clock;
+  private final StoreMetrics metrics;
   private final int minTtl;
   private final SecureRandom random = new SecureRandom();
   private final Thread thread = Thread.ofPlatform().daemon().name("leases").unstarted(this::loop);
@@ -43,7 +45,8 @@ final class Leases implements AutoCloseable {
 
   private volatile boolean closed;
 
-  Leases(Dialect dialect, Writer writer, InstantSource clock, int minTtl) {
+  Leases(Dialect dialect, Writer writer, InstantSource clock, int minTtl, StoreMetrics metrics) {
+    this.metrics = metrics;
     this.dialect = dialect;
     this.writer = writer;
     this.clock = clock;
@@ -70,6 +73,7 @@ final class Leases implements AutoCloseable {
           insert.setLong(3, expiresAt);
           insert.executeUpdate();
           batch.setLease(chosen, true);
+          metrics.count(StoreMetrics.Count.LEASES_GRANTED, 1);
           earliest = Math.min(earliest, expiresAt);
           return new Lease(chosen, granted, expiresAt, List.of());
         });
@@ -98,6 +102,7 @@ final class Leases implements AutoCloseable {
           update.setLong(2, id);
           update.executeUpdate();
           batch.markDirty();
+          metrics.count(StoreMetrics.Count.LEASES_RENEWED, 1);
           return new Lease(id, lease.grantedTtl(), expiresAt, List.of());
         });
   }
@@ -108,6 +113,7 @@ final class Leases implements AutoCloseable {
           if (!batch.leaseExists(id)) {
             throw new StoreException(Reason.LEASE_NOT_FOUND, "there is no lease " + id);
           }
+          metrics.count(StoreMetrics.Count.LEASES_REVOKED, 1);
           return end(batch, id);
         });
   }
@@ -152,6 +158,7 @@ final class Leases implements AutoCloseable {
               batch -> {
                 for (long id : expired(batch.session(), clock.millis())) {
                   end(batch, id);
+                  metrics.count(StoreMetrics.Count.LEASES_EXPIRED, 1);
                 }
                 earliest = first(batch.session());
                 return true;

@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import io.harikube.store.KeyValue;
 import io.harikube.store.Store;
+import io.harikube.store.StoreMetrics;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -50,7 +51,11 @@ public final class Snapshots {
     try (Pins.Pin _ = pins.pin(0)) {
       Meta meta = source.readers().single(Meta::read);
       try (Session target = openFile(file)) {
-        copy(source, meta, target, new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file))));
+        copy(
+            source,
+            meta,
+            target,
+            new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file)), StoreMetrics.NONE));
       }
       try (InputStream in = Files.newInputStream(file);
           OutputStream out = sink.begin(Files.size(file), meta.revision())) {
@@ -244,7 +249,7 @@ public final class Snapshots {
 
   private static void fill(Session source, Meta meta, SqlOptions options)
       throws OpenException, SQLException {
-    try (Dialect dialect = SqlStore.dialect(options)) {
+    try (Dialect dialect = SqlStore.dialect(options, StoreMetrics.NONE)) {
       dialect.prepare();
       try (Session target = dialect.connectWriter()) {
         dialect.begin(target);

@@ -11,6 +11,7 @@ import io.harikube.store.Status;
 import io.harikube.store.Store;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
+import io.harikube.store.StoreMetrics;
 import io.harikube.store.Txn;
 import java.io.IOException;
 import java.security.SecureRandom;
@@ -22,6 +23,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** A store in a relational database. */
@@ -36,6 +38,7 @@ public final class SqlStore implements Store {
   private final SqlLog log;
   private final Hashes hashes;
   private final Identity identity;
+  private final StoreMetrics metrics;
 
   private SqlStore(
       Dialect dialect,
@@ -43,15 +46,17 @@ public final class SqlStore implements Store {
       long writerId,
       Meta meta,
       SqlOptions options,
-      InstantSource clock) {
+      InstantSource clock,
+      StoreMetrics metrics) {
+    this.metrics = metrics;
     this.dialect = dialect;
     this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
-    this.writer = new Writer(dialect, session, writerId, meta, options);
+    this.writer = new Writer(dialect, session, writerId, meta, options, metrics);
     this.failures = new SqlFailures(dialect);
     this.pins = new Pins(writer::published);
     this.ranges = new RangeReader(dialect, pins);
-    this.compactor = new Compactor(dialect, writer, pins, options, meta);
-    this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl());
+    this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
+    this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl(), metrics);
     this.log = new SqlLog(dialect, writer, failures);
     this.hashes = new Hashes(dialect, pins);
   }
@@ -62,7 +67,13 @@ public final class SqlStore implements Store {
    * @throws OpenException in one sentence, why it cannot be opened; nothing has been changed then
    */
   public static Store open(SqlOptions options, InstantSource clock) throws OpenException {
-    Dialect dialect = dialect(options);
+    return open(options, clock, StoreMetrics.NONE);
+  }
+
+  /** The same, with somebody who measures. */
+  public static Store open(SqlOptions options, InstantSource clock, StoreMetrics metrics)
+      throws OpenException {
+    Dialect dialect = dialect(options, metrics);
     try {
       dialect.prepare();
       Session session = dialect.connectWriter();
@@ -71,7 +82,7 @@ public final class SqlStore implements Store {
       long writerId = new SecureRandom().nextLong();
       Meta meta = Epochs.take(session, writerId);
       dialect.commit(session);
-      SqlStore store = new SqlStore(dialect, session, writerId, meta, options, clock);
+      SqlStore store = new SqlStore(dialect, session, writerId, meta, options, clock, metrics);
       store.writer.start();
       store.compactor.start();
       store.leases.start();
@@ -86,9 +97,16 @@ public final class SqlStore implements Store {
     }
   }
 
-  static Dialect dialect(SqlOptions options) {
+  private <T> T timed(StoreMetrics.Time what, Supplier<T> work) {
+    long begin = System.nanoTime();
+    T result = work.get();
+    metrics.time(what, System.nanoTime() - begin);
+    return result;
+  }
+
+  static Dialect dialect(SqlOptions options, StoreMetrics metrics) {
     return switch (options.endpoint()) {
-      case Endpoint.Sqlite _ -> new SqliteDialect(options);
+      case Endpoint.Sqlite _ -> new SqliteDialect(options, metrics);
       case Endpoint.Postgres _ -> new PostgresDialect(options);
     };
   }
@@ -117,6 +135,7 @@ public final class SqlStore implements Store {
 
   @Override
   public OpResult.Range range(RangeQuery query, MemoryBudget.Share budget) {
+    metrics.count(StoreMetrics.Count.RANGES, 1);
     return failures.call(() -> ranges.range(query, budget));
   }
 
@@ -133,7 +152,7 @@ public final class SqlStore implements Store {
   public CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget) {
     Set<Bytes> keys = HashSet.newHashSet(2);
     TxnRunner.keys(txn, keys);
-    return writer.submit(new Job<>(keys, batch -> TxnRunner.run(batch, txn, budget)));
+    return writer.submit(new Job<>(keys, batch -> TxnRunner.run(batch, txn, budget, metrics)));
   }
 
   @Override
@@ -207,13 +226,15 @@ public final class SqlStore implements Store {
 
   @Override
   public Hash hash(long revision) {
-    return failures.call(() -> hashes.hash(revision));
+    return timed(StoreMetrics.Time.HASH, () -> failures.call(() -> hashes.hash(revision)));
   }
 
   @Override
   public void snapshot(SnapshotSink sink) throws IOException {
+    long begin = System.nanoTime();
     try {
       Snapshots.save(dialect, pins, sink);
+      metrics.time(StoreMetrics.Time.SNAPSHOT, System.nanoTime() - begin);
     } catch (SQLException e) {
       throw new IOException("the snapshot failed: " + e.getMessage(), e);
     }
@@ -222,7 +243,7 @@ public final class SqlStore implements Store {
   @Override
   public void defragment() {
     try {
-      writer.defragment().join();
+      timed(StoreMetrics.Time.DEFRAGMENTATION, () -> writer.defragment().join());
     } catch (CompletionException e) {
       if (e.getCause() instanceof StoreException cause) {
         throw cause;

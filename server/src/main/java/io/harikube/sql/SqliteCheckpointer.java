@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.StoreMetrics;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.concurrent.Semaphore;
@@ -25,6 +26,7 @@ final class SqliteCheckpointer implements AutoCloseable {
   private static final long IDLE_MILLIS = 5000;
 
   private final SqliteReaders.Connector connector;
+  private final StoreMetrics metrics;
   private final long limitFrames;
   private final Semaphore wake = new Semaphore(0);
 
@@ -35,8 +37,10 @@ final class SqliteCheckpointer implements AutoCloseable {
   private @Nullable Thread thread;
   private volatile boolean closed;
 
-  SqliteCheckpointer(SqliteReaders.Connector connector, long limitBytes) {
+  SqliteCheckpointer(SqliteReaders.Connector connector, long limitBytes, StoreMetrics metrics) {
     this.connector = connector;
+    this.metrics = metrics;
+    metrics.level(StoreMetrics.Level.WAL_BYTES, this::walBytes);
     this.limitFrames = Math.max(2 * STEP_FRAMES, limitBytes / FRAME_BYTES);
   }
 
@@ -52,14 +56,23 @@ final class SqliteCheckpointer implements AutoCloseable {
   /**
    * Called by the writer between transactions, with a guess at the pages that the last one wrote.
    */
-  void afterCommit(Session session, long pages) throws SQLException {
+  void afterCommit(Session session, long pages) {
     long length = frames.addAndGet(pages);
     if (sinceCheckpoint.addAndGet(pages) >= STEP_FRAMES) {
       wake.release();
     }
-    if (length >= limitFrames && !checkpoint(session, "RESTART")) {
+    if (length >= limitFrames && !restart(session)) {
       LOG.warn("readers kept the write-ahead log from starting anew at {} bytes", walBytes());
       frames.addAndGet(-STEP_FRAMES);
+    }
+  }
+
+  private boolean restart(Session session) {
+    try {
+      return checkpoint(session, "RESTART");
+    } catch (SQLException e) {
+      LOG.debug("a checkpoint is put off: {}", e.getMessage());
+      return false;
     }
   }
 
@@ -75,15 +88,26 @@ final class SqliteCheckpointer implements AutoCloseable {
         boolean grown = wake.tryAcquire(IDLE_MILLIS, TimeUnit.MILLISECONDS);
         wake.drainPermits();
         if (grown) {
-          checkpoint(session, "PASSIVE");
+          attempt(session, "PASSIVE");
         } else if (frames.get() > 0 && sinceCheckpoint.getAndSet(0) == 0) {
-          checkpoint(session, "TRUNCATE");
+          attempt(session, "TRUNCATE");
         }
       }
     } catch (SQLException e) {
-      LOG.error("checkpoints have stopped: {}", e.getMessage());
+      LOG.error("checkpoints are left to the writer: {}", e.getMessage());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  /** What cannot be copied now, because somebody is in the way, is copied the next time. */
+  private void attempt(Session session, String mode) {
+    long begin = System.nanoTime();
+    try {
+      checkpoint(session, mode);
+      metrics.time(StoreMetrics.Time.CHECKPOINT, System.nanoTime() - begin);
+    } catch (SQLException e) {
+      LOG.debug("a checkpoint is put off: {}", e.getMessage());
     }
   }
 

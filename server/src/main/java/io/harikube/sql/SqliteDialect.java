@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyValue;
+import io.harikube.store.StoreMetrics;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -44,10 +45,10 @@ final class SqliteDialect implements Dialect {
   private final SqliteCheckpointer checkpointer;
   private @Nullable FileChannel lockChannel;
 
-  SqliteDialect(SqlOptions options) {
+  SqliteDialect(SqlOptions options, StoreMetrics metrics) {
     this.file = ((Endpoint.Sqlite) options.endpoint()).file().toAbsolutePath();
     this.readers = new SqliteReaders(options.readers(), this::connectReader);
-    this.checkpointer = new SqliteCheckpointer(this::connect, options.walBytes());
+    this.checkpointer = new SqliteCheckpointer(this::connect, options.walBytes(), metrics);
   }
 
   @Override
@@ -233,7 +234,7 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
-  public void afterCommit(Session session, int changes) throws SQLException {
+  public void afterCommit(Session session, int changes) {
     checkpointer.afterCommit(session, 4L * changes + 2);
   }
 

@@ -8,6 +8,7 @@ import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
+import io.harikube.store.StoreMetrics;
 import io.harikube.store.Txn;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ final class TxnRunner {
   private static final KeyValue NO_KEY = new KeyValue(Bytes.EMPTY, 0, 0, 0, Bytes.EMPTY, 0);
   private static final int COMPARE_CHUNK = 500;
 
+  private final StoreMetrics metrics;
   private final Batch batch;
   private final MemoryBudget.Share share;
   private long answered;
@@ -32,16 +34,21 @@ final class TxnRunner {
   /** An operation, with its plan if it is a transaction. */
   private record Step(Txn.Op op, List<Plan> nested) {}
 
-  private TxnRunner(Batch batch, MemoryBudget.Share share) {
+  private TxnRunner(Batch batch, MemoryBudget.Share share, StoreMetrics metrics) {
+    this.metrics = metrics;
     this.batch = batch;
     this.share = share;
   }
 
-  static OpResult.Txn run(Batch batch, Txn txn, MemoryBudget.Share share) throws SQLException {
-    TxnRunner runner = new TxnRunner(batch, share);
+  static OpResult.Txn run(Batch batch, Txn txn, MemoryBudget.Share share, StoreMetrics metrics)
+      throws SQLException {
+    TxnRunner runner = new TxnRunner(batch, share, metrics);
     Plan plan = runner.plan(txn);
     runner.check(plan);
     List<OpResult> results = runner.execute(plan);
+    if (txn.success().size() + txn.failure().size() > 1) {
+      metrics.count(StoreMetrics.Count.TXNS, 1);
+    }
     return new OpResult.Txn(batch.finish(), plan.succeeded, results);
   }
 
@@ -165,6 +172,7 @@ final class TxnRunner {
     KeyValue current = batch.get(put.key());
     Bytes value = put.ignoreValue() && current != null ? current.value() : put.value();
     long lease = put.ignoreLease() && current != null ? current.lease() : put.lease();
+    metrics.count(StoreMetrics.Count.PUTS, 1);
     KeyValue before = batch.put(put.key(), value, lease);
     return new OpResult.Put(batch.seen(), put.previous() ? before : null);
   }
@@ -172,6 +180,7 @@ final class TxnRunner {
   private OpResult delete(Txn.Delete delete) throws SQLException {
     Collector deleted = delete.previous() ? new Collector(share, answered) : null;
     long count = batch.deleteRange(delete.range(), deleted);
+    metrics.count(StoreMetrics.Count.DELETES, count);
     if (deleted == null) {
       return new OpResult.Delete(batch.seen(), count, List.of());
     }
@@ -180,6 +189,7 @@ final class TxnRunner {
   }
 
   private OpResult range(RangeQuery query) throws SQLException {
+    metrics.count(StoreMetrics.Count.RANGES, 1);
     boolean old = query.revision() > 0 && query.revision() < batch.seen();
     KeyRange range = query.range();
     if (range.isEmpty()) {

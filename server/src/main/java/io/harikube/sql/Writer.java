@@ -4,6 +4,7 @@ import io.harikube.store.Bytes;
 import io.harikube.store.Commit;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
+import io.harikube.store.StoreMetrics;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -44,6 +45,8 @@ final class Writer implements AutoCloseable {
   private static final long OUTAGE_PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(8);
 
   private final Dialect dialect;
+  private final StoreMetrics metrics;
+  private final long slowNanos;
   private final long writerId;
   private final int batchOperations;
   private final int eventBytes;
@@ -74,8 +77,17 @@ final class Writer implements AutoCloseable {
     }
   }
 
-  Writer(Dialect dialect, Session session, long writerId, Meta meta, SqlOptions options) {
+  Writer(
+      Dialect dialect,
+      Session session,
+      long writerId,
+      Meta meta,
+      SqlOptions options,
+      StoreMetrics metrics) {
     this.dialect = dialect;
+    this.metrics = metrics;
+    this.slowNanos = options.slowQuery().toNanos();
+    metrics.level(StoreMetrics.Level.QUEUE, queue::size);
     this.writerId = writerId;
     this.session = session;
     this.meta = meta;
@@ -95,11 +107,6 @@ final class Writer implements AutoCloseable {
   /** The last revision whose events have been handed to the listener. */
   long published() {
     return published;
-  }
-
-  /** The number of jobs that wait. */
-  int queued() {
-    return queue.size();
   }
 
   <T> CompletableFuture<T> submit(Job<T> job) {
@@ -151,6 +158,7 @@ final class Writer implements AutoCloseable {
         return;
       }
       Batch batch = new Batch(dialect, session, meta, eventBytes);
+      long begin = System.nanoTime();
       boolean committing = false;
       try {
         dialect.begin(session);
@@ -166,7 +174,9 @@ final class Writer implements AutoCloseable {
           continue;
         }
         committing = true;
+        long sealed = System.nanoTime();
         dialect.commit(session);
+        measure(batch, rest.size(), begin, sealed);
         committed(batch, rest);
         dialect.afterCommit(session, batch.written());
         if (housekeeping) {
@@ -199,6 +209,22 @@ final class Writer implements AutoCloseable {
           return;
         }
       }
+    }
+  }
+
+  private void measure(Batch batch, int jobs, long begin, long sealed) {
+    long now = System.nanoTime();
+    metrics.batch(jobs);
+    metrics.time(StoreMetrics.Time.BATCH, now - begin);
+    metrics.time(StoreMetrics.Time.COMMIT, now - sealed);
+    if (now - begin > slowNanos) {
+      metrics.count(StoreMetrics.Count.SLOW_STATEMENTS, 1);
+      LOG.warn(
+          "slow commit: {} operations with {} changes took {} ms, {} ms of it to make them durable",
+          jobs,
+          batch.written(),
+          (now - begin) / 1_000_000,
+          (now - sealed) / 1_000_000);
     }
   }
 
@@ -272,6 +298,7 @@ final class Writer implements AutoCloseable {
   }
 
   private void fail(List<Job<?>> jobs, StoreException e) {
+    metrics.count(StoreMetrics.Count.FAILED_TXNS, jobs.size());
     jobs.forEach(job -> job.fail(e));
     answer(jobs);
   }
@@ -316,6 +343,7 @@ final class Writer implements AutoCloseable {
       if (found != null) {
         boolean done = committing && found.commits() == batch.sealed().commits();
         connected = true;
+        metrics.count(StoreMetrics.Count.RECONNECTS, 1);
         LOG.info("connected to the database again");
         if (done) {
           publish(found, batch);

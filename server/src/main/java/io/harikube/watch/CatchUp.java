@@ -163,7 +163,8 @@ final class CatchUp {
       List<Event> wanted = new ArrayList<>(page.events().size());
       for (Event event : page.events()) {
         if (watcher.view.wants(event)) {
-          wanted.add(watcher.view.previous() ? event : Slice.bare(event));
+          boolean previous = watcher.view.previous() && event.revision() > watcher.compacted;
+          wanted.add(previous ? event : Slice.bare(event));
         }
       }
       return Batch.split(wanted, options.messageBytes());

@@ -69,6 +69,13 @@ final class Watcher {
   long next;
 
   /**
+   * The compacted revision when the watch began: what was before it is history that has been
+   * compacted away, even where memory or the database still have it. Set before the first page is
+   * read.
+   */
+  volatile long compacted;
+
+  /**
    * Whether events have been queued since the last time that idle watches were told the revision.
    */
   boolean active;
