@@ -92,6 +92,18 @@ final class AnswerBudgetTest {
   }
 
   @Test
+  void anAnswerThatJustFitsIsGiven() {
+    MemoryBudget budget = new MemoryBudget(ANSWER + 10_000);
+    try (MemoryBudget.Share share = budget.open()) {
+      assertThat(store.store().range(RangeQuery.of(Ops.ALL), share).kvs()).hasSize(KEYS);
+    }
+    try (MemoryBudget.Share share = budget.open()) {
+      OpResult.Txn result = Await.answer(store.store().txn(Ops.all(get(Ops.ALL)), share));
+      assertThat(result.results()).hasSize(1);
+    }
+  }
+
+  @Test
   void manyLargeAnswersTakeTurns() throws Exception {
     MemoryBudget budget = new MemoryBudget(5 * ANSWER / 2);
     try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {

@@ -4,6 +4,7 @@ import static io.harikube.testing.Ops.delete;
 import static io.harikube.testing.Ops.put;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnEveryDatabase;
 import io.harikube.testing.TestStore;
@@ -39,7 +40,7 @@ final class HashTest {
     Store.Hash now = store.store().hash(0);
     assertThat(now.revision()).isEqualTo(5);
     assertThat(now.hashRevision()).isEqualTo(5);
-    assertThat(now.compactedRevision()).isEqualTo(0);
+    assertThat(now.compactedRevision()).isLessThanOrEqualTo(0);
     assertThat(store.store().hash(5)).isEqualTo(now);
     store.compact(3);
     Store.Hash old = store.store().hash(4);
@@ -54,17 +55,31 @@ final class HashTest {
   }
 
   @Test
-  void staysThroughWritesCompactionAndARestart() {
+  void staysThroughWritesAndARestart() {
     int third = hash(3);
     int fourth = hash(4);
     store.put("d", "1");
     assertThat(hash(3)).isEqualTo(third);
-    store.compact(3);
-    assertThat(hash(3)).isEqualTo(third);
-    assertThat(hash(4)).isEqualTo(fourth);
     store.reopen();
     assertThat(hash(3)).isEqualTo(third);
     assertThat(hash(4)).isEqualTo(fourth);
+  }
+
+  /** etcd's checksum leaves out what has been compacted, so that it may change once. */
+  @Test
+  void staysOnceItHasBeenCompacted() {
+    store.compact(3);
+    int third = hash(3);
+    int fourth = hash(4);
+    store.reopen();
+    assertThat(hash(3)).isEqualTo(third);
+    assertThat(hash(4)).isEqualTo(fourth);
+    try (TestStore other = database.open()) {
+      write(other);
+      Await.answer(other.store().compact(3, false));
+      assertThat(other.store().hash(3).hash()).isEqualTo(third);
+      assertThat(other.store().hash(4).hash()).isEqualTo(fourth);
+    }
   }
 
   @Test
@@ -75,6 +90,24 @@ final class HashTest {
       other.put("a", "1");
       assertThat(other.store().hash(0).hash()).isNotEqualTo(hash(0));
       assertThat(other.store().hash(5).hash()).isEqualTo(hash(0));
+    }
+  }
+
+  @Test
+  void isTheSameOnEveryDatabase() {
+    if (database == Database.MODEL) {
+      return;
+    }
+    try (TestStore other =
+        (database == Database.SQLITE ? Database.POSTGRES : Database.SQLITE).open()) {
+      write(other);
+      for (long revision = 1; revision <= 5; revision++) {
+        assertThat(other.store().hash(revision).hash()).isEqualTo(hash(revision));
+      }
+      store.compact(4);
+      other.compact(4);
+      assertThat(other.store().hash(4).hash()).isEqualTo(hash(4));
+      assertThat(other.store().hash(5).hash()).isEqualTo(hash(5));
     }
   }
 }

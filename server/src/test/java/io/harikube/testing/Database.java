@@ -1,6 +1,9 @@
 package io.harikube.testing;
 
+import io.harikube.sql.OpenException;
+import io.harikube.sql.Snapshots;
 import io.harikube.sql.SqlOptions;
+import java.nio.file.Path;
 import java.util.function.UnaryOperator;
 
 /** What the tests of the storage contract run on. */
@@ -17,12 +20,30 @@ public enum Database {
 
   /** A store on an empty database, with other than the default options. */
   public TestStore open(UnaryOperator<SqlOptions> options) {
-    return new TestStore(
-        switch (this) {
-          case MODEL -> new Place.InMemory();
-          case SQLITE -> new Place.InSqlite();
-          case POSTGRES -> new Place.InPostgres();
-        },
-        options);
+    return new TestStore(place(), options);
+  }
+
+  /** A store on what a snapshot holds, whose clock is the one of the store it came from. */
+  public TestStore restore(Path snapshot, TestStore source) throws OpenException {
+    Place place = place();
+    try {
+      long revision = Snapshots.restore(snapshot, place.options());
+      TestStore store = new TestStore(place, UnaryOperator.identity(), source.clock());
+      if (store.revision() != revision) {
+        throw new AssertionError("restored at " + revision + ", opened at " + store.revision());
+      }
+      return store;
+    } catch (OpenException e) {
+      place.close();
+      throw e;
+    }
+  }
+
+  private Place place() {
+    return switch (this) {
+      case MODEL -> new Place.InMemory();
+      case SQLITE -> new Place.InSqlite();
+      case POSTGRES -> new Place.InPostgres();
+    };
   }
 }

@@ -15,7 +15,8 @@ import java.util.concurrent.TimeUnit;
  *
  * <p>When the shell's input ends, because this process says so or is no more, the shell shuts the
  * postmaster down without ceremony and deletes the data, unless the last it was told was to keep
- * them. It ignores the signals of a terminal, so that it is the last to go.
+ * them. It ignores the signals of a terminal, so that it is the last to go. It insists, because a
+ * signal that comes before the postmaster has set itself up for signals is lost.
  */
 final class PostgresProcess {
   private static final String LOG = "server.log";
@@ -29,7 +30,10 @@ final class PostgresProcess {
       end=delete
       while read -r line; do end=$line; done
       kill -QUIT $server 2>/dev/null
+      (sleep 2; kill -QUIT $server; sleep 20; kill -KILL $server) 2>/dev/null &
+      insist=$!
       wait $server
+      kill -KILL $insist
       [ "$end" = keep ] || rm -rf "$data"
       """
           .formatted(LOG);
@@ -59,7 +63,8 @@ final class PostgresProcess {
 
   /** Whether the postmaster has not ended; it has begun when its log is there. */
   boolean isAlive() {
-    return shell.isAlive() && (!Files.exists(log()) || !servers().isEmpty());
+    return shell.isAlive()
+        && (!Files.exists(log()) || shell.descendants().anyMatch(PostgresProcess::runs));
   }
 
   private Path log() {

@@ -71,7 +71,11 @@ public final class TestPostgres implements AutoCloseable {
           return server;
         } catch (IOException e) {
           if (attempt == START_ATTEMPTS || !String.valueOf(e.getMessage()).contains("in use")) {
-            server.close();
+            try {
+              server.close();
+            } catch (UncheckedIOException suppressed) {
+              e.addSuppressed(suppressed);
+            }
             throw e;
           }
         }

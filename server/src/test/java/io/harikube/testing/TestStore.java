@@ -15,11 +15,15 @@ import io.harikube.store.Store;
 import io.harikube.store.StoreException;
 import io.harikube.store.Txn;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -40,7 +44,7 @@ public final class TestStore implements AutoCloseable {
     this(place, options, new TestClock());
   }
 
-  private TestStore(Place place, UnaryOperator<SqlOptions> options, TestClock clock) {
+  TestStore(Place place, UnaryOperator<SqlOptions> options, TestClock clock) {
     this.place = place;
     this.clock = clock;
     this.options = options;
@@ -101,6 +105,44 @@ public final class TestStore implements AutoCloseable {
     Place.InSqlite image = new Place.InSqlite();
     SqliteImage.copy(file(), image.file());
     return new TestStore(image, options, clock);
+  }
+
+  /** The number that a query on the database itself answers. */
+  public long number(String sql) {
+    try (Connection connection = connect();
+        Statement statement = connection.createStatement();
+        ResultSet rows = statement.executeQuery(sql)) {
+      rows.next();
+      return rows.getLong(1);
+    } catch (SQLException e) {
+      throw new AssertionError(sql, e);
+    }
+  }
+
+  /** Changes the database behind the store's back. */
+  public void execute(String sql) {
+    try (Connection connection = connect();
+        Statement statement = connection.createStatement()) {
+      statement.execute(sql);
+    } catch (SQLException e) {
+      throw new AssertionError(sql, e);
+    }
+  }
+
+  /** Writes a snapshot to a file; answers the revision that it is of. */
+  public long snapshot(Path file) throws IOException {
+    AtomicLong announced = new AtomicLong();
+    AtomicLong of = new AtomicLong();
+    store.snapshot(
+        (size, revision) -> {
+          announced.set(size);
+          of.set(revision);
+          return Files.newOutputStream(file);
+        });
+    if (Files.size(file) != announced.get()) {
+      throw new AssertionError(announced + " bytes announced, " + Files.size(file) + " written");
+    }
+    return of.get();
   }
 
   /** Opens a second store on the same database; the caller closes it. */
