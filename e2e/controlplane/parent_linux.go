@@ -2,7 +2,7 @@ package controlplane
 
 import "syscall"
 
-// dieWithParent has the kernel kill the process when we are killed: nobody would stop it then.
-func dieWithParent(attr *syscall.SysProcAttr) {
+// DieWithParent has the kernel kill the process when we are killed: nobody would stop it then.
+func DieWithParent(attr *syscall.SysProcAttr) {
 	attr.Pdeathsig = syscall.SIGKILL
 }

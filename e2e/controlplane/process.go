@@ -48,7 +48,7 @@ func startProcess(program, log string, exits chan<- *process, args ...string) (*
 	p.cmd.Stderr = output
 	// A group of its own: the terminal's Ctrl-C is for us, who stop the components in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dieWithParent(p.cmd.SysProcAttr)
+	DieWithParent(p.cmd.SysProcAttr)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -1,8 +1,12 @@
 package io.harikube.testing;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.harikube.sql.Endpoint;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -117,7 +121,7 @@ public final class TestPostgres implements AutoCloseable {
         new ProcessBuilder(command).directory(data.toFile()).redirectErrorStream(true).start();
     try (InputStream output = initdb.getInputStream()) {
       initdb.getOutputStream().close();
-      String text = new String(output.readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+      String text = new String(output.readAllBytes(), UTF_8);
       if (initdb.waitFor() != 0) {
         throw new IOException("initdb failed: " + text);
       }
@@ -247,14 +251,26 @@ public final class TestPostgres implements AutoCloseable {
     }
   }
 
-  /** Prints the address of a server as its first line, and stops it when its input ends. */
+  /**
+   * Prints the address of a server as its first line, and stops it when its input ends. For each
+   * line {@code crash} it kills the server, starts it again, and answers {@code ready}.
+   */
   public static void main(String[] args) throws IOException {
-    try (TestPostgres server = shared()) {
-      System.out.println(server.url());
-      System.out.flush();
-      while (System.in.read() >= 0) {
-        // Whatever is said to it, only the end of the input counts.
+    try (TestPostgres server = shared();
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in, UTF_8))) {
+      say(server.url());
+      for (String line = input.readLine(); line != null; line = input.readLine()) {
+        if (line.equals("crash")) {
+          server.kill9();
+          server.start();
+          say("ready");
+        }
       }
     }
+  }
+
+  private static void say(String line) {
+    System.out.println(line);
+    System.out.flush();
   }
 }

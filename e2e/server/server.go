@@ -1,0 +1,175 @@
+// Package server runs a server of the etcd API for a test: HariKube, or etcd to compare with.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+
+	"harikube.io/e2e/controlplane"
+)
+
+const (
+	readyWithin = time.Minute
+	stopWithin  = 20 * time.Second
+)
+
+// Server is a program at an address that it keeps when it is started again. Not safe for use by
+// several goroutines.
+type Server struct {
+	Address string // host:port
+
+	program string
+	args    []string
+	log     string
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when cmd has exited
+}
+
+// HariKube starts a server on the database of an endpoint; its log is a file in the folder.
+func HariKube(t testing.TB, bin, folder, endpoint string) *Server {
+	t.Helper()
+	address := freeAddress(t)
+	return start(t, &Server{Address: address, program: filepath.Join(bin, "harikube"), args: []string{
+		"server", "--endpoint=" + endpoint, "--listen-address=" + address, "--metrics-bind-address=0",
+		"--advertise-client-urls=http://" + address,
+	}, log: filepath.Join(folder, "harikube.log")})
+}
+
+// Etcd starts an etcd with its data and log in the folder.
+func Etcd(t testing.TB, bin, folder string) *Server {
+	t.Helper()
+	address := freeAddress(t)
+	const peer = "http://127.0.0.1:0" // alone in its cluster: any free port
+	return start(t, &Server{Address: address, program: filepath.Join(bin, "etcd"), args: []string{
+		"--data-dir=" + filepath.Join(folder, "etcd"),
+		"--listen-client-urls=http://" + address,
+		"--advertise-client-urls=http://" + address,
+		"--listen-peer-urls=" + peer,
+		"--initial-advertise-peer-urls=" + peer,
+		"--initial-cluster=default=" + peer,
+	}, log: filepath.Join(folder, "etcd.log")})
+}
+
+func start(t testing.TB, s *Server) *Server {
+	t.Helper()
+	t.Cleanup(s.Stop)
+	s.Start(t)
+	return s
+}
+
+// Start starts the program, again if it has ended, and returns when it answers.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	s.Launch(t)
+	client := Client(t, s.Address)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		_, err := client.Get(ctx, "ready")
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			log, _ := os.ReadFile(s.log)
+			t.Fatalf("%s does not answer: %v\n%s", s.program, err, log)
+		}
+	}
+}
+
+// Launch starts the program and does not wait for it.
+func (s *Server) Launch(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(s.program, s.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	controlplane.DieWithParent(cmd.SysProcAttr)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	s.cmd, s.done = cmd, done
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+}
+
+// Kill is a crash: it returns when nothing of the program is left.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// Stop asks the program to stop, if it runs, and kills it if it takes too long.
+func (s *Server) Stop() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+	case <-time.After(stopWithin):
+		s.Kill()
+	}
+}
+
+// Client returns a client that reconnects at once; to be closed by the caller.
+func Client(t testing.TB, address string) *clientv3.Client {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: []string{address},
+		Logger:    zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 100 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// freeAddress is below the ports that the kernel gives to clients, so that it is free after a crash.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000))
+		listener, err := net.Listen("tcp", address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = listener.Close()
+		return address
+	}
+}
