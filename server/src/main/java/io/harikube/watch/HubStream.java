@@ -250,6 +250,7 @@ final class HubStream implements WatchStream {
           watchers.compacted(watcher, compactRevision);
         } else {
           watcher.failures = 0;
+          watcher.compacted = compactRevision;
           watchers.waitForTurn(watcher);
         }
       }

@@ -73,6 +73,9 @@ final class Watcher {
    */
   boolean active;
 
+  /** Up to this revision, what was before an event has been compacted away. */
+  long compacted;
+
   /** Whether the queue holds a progress message of this watch. */
   boolean progressQueued;
 
