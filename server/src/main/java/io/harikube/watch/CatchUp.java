@@ -81,12 +81,17 @@ final class CatchUp {
                 });
   }
 
-  /** Begins the turn of a watch that needs the events from revision {@code from} on. */
-  void start(Watcher watcher, long from) {
-    threads.readers().execute(() -> turn(watcher, from));
+  /**
+   * Begins the turn of a watch.
+   *
+   * @param from the revision from which on it needs events
+   * @param compacted the revision up to which events show nothing of what was before, as in etcd
+   */
+  void start(Watcher watcher, long from, long compacted) {
+    threads.readers().execute(() -> turn(watcher, from, compacted));
   }
 
-  private void turn(Watcher watcher, long from) {
+  private void turn(Watcher watcher, long from, long compacted) {
     try {
       long to = dispatcher.dispatched();
       if (from > to) {
@@ -102,16 +107,16 @@ final class CatchUp {
               options.pageBytes(),
               Integer.MAX_VALUE);
       if (page == null) {
-        permits.run(() -> readLog(watcher, from));
+        permits.run(() -> readLog(watcher, from, compacted));
       } else {
-        deliver(watcher, page);
+        deliver(watcher, page, compacted);
       }
     } catch (Throwable e) {
       retry(watcher, e);
     }
   }
 
-  private void readLog(Watcher watcher, long from) {
+  private void readLog(Watcher watcher, long from, long compacted) {
     try {
       if (!watcher.stream.isReplaying(watcher)) {
         watcher.stream.replayed(watcher, List.of(), from - 1);
@@ -131,7 +136,7 @@ final class CatchUp {
           log.info("Watches can read the log again");
         }
       }
-      deliver(watcher, page);
+      deliver(watcher, page, compacted);
     } catch (Throwable e) {
       if (e instanceof StoreException refused && refused.reason() == Reason.COMPACTED) {
         compacted(watcher, from);
@@ -149,8 +154,8 @@ final class CatchUp {
     }
   }
 
-  private void deliver(Watcher watcher, Page page) {
-    List<Batch> batches = batches(watcher, page);
+  private void deliver(Watcher watcher, Page page, long compacted) {
+    List<Batch> batches = batches(watcher, page, compacted);
     if (batches == null) {
       watcher.stream.broken(watcher);
     } else {
@@ -158,12 +163,12 @@ final class CatchUp {
     }
   }
 
-  private @Nullable List<Batch> batches(Watcher watcher, Page page) {
+  private @Nullable List<Batch> batches(Watcher watcher, Page page, long compacted) {
     try {
       List<Event> wanted = new ArrayList<>(page.events().size());
       for (Event event : page.events()) {
         if (watcher.view.wants(event)) {
-          boolean previous = watcher.view.previous() && event.revision() > watcher.compacted;
+          boolean previous = watcher.view.previous() && event.revision() > compacted;
           wanted.add(previous ? event : Slice.bare(event));
         }
       }

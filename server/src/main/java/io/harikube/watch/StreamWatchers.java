@@ -180,7 +180,7 @@ final class StreamWatchers {
       move(watcher, State.REPLAYING);
       reading++;
       try {
-        hub.catchUp().start(watcher, watcher.next);
+        hub.catchUp().start(watcher, watcher.next, watcher.compacted);
       } catch (RuntimeException e) {
         log.error("A watch failed and is canceled: {}", watcher.request, e);
         reading--;

@@ -69,16 +69,12 @@ final class Watcher {
   long next;
 
   /**
-   * The compacted revision when the watch began: what was before it is history that has been
-   * compacted away, even where memory or the database still have it. Set before the first page is
-   * read.
-   */
-  volatile long compacted;
-
-  /**
    * Whether events have been queued since the last time that idle watches were told the revision.
    */
   boolean active;
+
+  /** Up to this revision, what was before an event has been compacted away. */
+  long compacted;
 
   /** Whether the queue holds a progress message of this watch. */
   boolean progressQueued;

@@ -77,6 +77,23 @@ class WatchHubTest {
   }
 
   @Test
+  void whatWasBeforeTheCompactedRevisionIsNotShown() {
+    for (int i = 0; i < 5; i++) {
+      fixture.put("a/1", "v" + i);
+    }
+    fixture.settle();
+    fixture.log.compact(4);
+    stream.create(watch("a/").from(4).previous().build());
+    fixture.settle();
+
+    List<Event> events = fixture.events(fixture.taken(stream), 0);
+    assertThat(events).extracting(Event::revision).containsExactly(4L, 5L, 6L);
+    assertThat(events)
+        .extracting(event -> event.previous() == null)
+        .containsExactly(true, false, false);
+  }
+
+  @Test
   void whatCannotBeMadeIsRefusedAsEtcdDoes() {
     stream.create(watch("a").id(7).build());
     stream.create(watch("b").id(7).build());
