@@ -129,12 +129,7 @@ final class CompactedRowsTest {
 
   @Test
   void spaceIsGivenBack() {
-    Random random = new Random(1);
-    for (int i = 0; i < 3_000; i++) {
-      byte[] value = new byte[10_000];
-      random.nextBytes(value);
-      store.put(Bytes.of("k" + i % KEYS), Bytes.of(value));
-    }
+    writeMuch();
     long full = store.store().status().size();
     assertThat(full).isGreaterThan(30_000_000);
     store.txn(delete(prefix("k")));
@@ -142,7 +137,22 @@ final class CompactedRowsTest {
     store.compact(store.revision());
     store.store().defragment();
     Status status = store.store().status();
-    assertThat(status.size()).isLessThan(full / 2);
+    if (database == Database.SQLITE) {
+      assertThat(status.size()).isLessThan(full / 2);
+    } else {
+      // PostgreSQL keeps the file, and uses the space in it again.
+      writeMuch();
+      assertThat(store.store().status().size()).isLessThan(full * 4 / 3);
+    }
     assertThat(status.sizeInUse()).isLessThanOrEqualTo(status.size());
+  }
+
+  private void writeMuch() {
+    Random random = new Random(1);
+    for (int i = 0; i < 3_000; i++) {
+      byte[] value = new byte[10_000];
+      random.nextBytes(value);
+      store.put(Bytes.of("k" + i % KEYS), Bytes.of(value));
+    }
   }
 }
