@@ -3,7 +3,6 @@ package io.harikube.store;
 import static io.harikube.testing.Ops.putWithLease;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnEveryDatabase;
 import io.harikube.testing.Ops;
@@ -11,6 +10,7 @@ import io.harikube.testing.TestStore;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -24,7 +24,7 @@ final class LeaseExpiryTest {
   }
 
   private void awaitEnd(long id) {
-    Await.until("the end of lease " + id, () -> store.store().lease(id, false) == null);
+    store.awaitEnd(List.of(id));
   }
 
   @Test
@@ -123,7 +123,7 @@ final class LeaseExpiryTest {
             .mapToObj(i -> putWithLease("k" + i, "1", i))
             .toArray(Txn.Op[]::new));
     store.clock().advance(Duration.ofSeconds(10));
-    Await.until("the end of all leases", () -> store.store().leases().isEmpty());
+    store.awaitEnd(LongStream.rangeClosed(1, count).boxed().toList());
     assertThat(store.all(0)).isEmpty();
     List<Event> events = store.events(Ops.ALL, 3, store.revision(), true, 1 << 20);
     assertThat(events).hasSize(count).allMatch(Event::isDelete);

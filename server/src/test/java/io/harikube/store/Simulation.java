@@ -185,9 +185,7 @@ final class Simulation implements AutoCloseable {
     note("the clock goes on by " + time);
     store.clock().advance(time);
     List<Lease> expired = model.expired();
-    Await.until(
-        "the end of the leases " + expired,
-        () -> expired.stream().allMatch(lease -> store.store().lease(lease.id(), false) == null));
+    store.awaitEnd(expired.stream().map(Lease::id).toList());
     long now = store.revision();
     // The order of what ends at the same time is the store's choice: its log tells it.
     for (long at = model.revision() + 1; at <= now; at++) {

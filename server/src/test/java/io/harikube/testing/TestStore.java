@@ -217,6 +217,15 @@ public final class TestStore implements AutoCloseable {
     return Await.answer(store.grant(id, ttl));
   }
 
+  /** Waits until these leases have ended, and until that has been published: it comes later. */
+  public void awaitEnd(List<Long> ids) {
+    Await.until(
+        "the end of the leases " + ids,
+        () -> ids.stream().allMatch(id -> store.lease(id, false) == null));
+    long revision = range(Ops.key("")).revision();
+    Await.until("revision " + revision, () -> store.revision() >= revision);
+  }
+
   /** The lease with its keys. */
   public Lease lease(long id) {
     Lease lease = store.lease(id, true);
