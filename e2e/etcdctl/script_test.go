@@ -82,7 +82,7 @@ var differences = map[string]string{
 }
 
 const (
-	noQuota  = "the database has no quota of ours"
+	noQuota = "the database has no quota of ours"
 	// To be looked into; before a compaction the hashes are equal.
 	compacted = "after a compaction the hash is another one than etcd's"
 	leaseIDs  = "the hash covers lease ids, which are random, and there are keys with a lease"

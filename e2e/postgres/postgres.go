@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ func Database(t testing.TB, bin string) string {
 	t.Helper()
 	server := os.Getenv(variable)
 	if server == "" {
-		server = start(t, filepath.Join(bin, "test-postgres"))
+		server = Start(t, bin).URL
 	}
 	at, err := url.Parse(server)
 	if err != nil {
@@ -41,11 +42,22 @@ func Database(t testing.TB, bin string) string {
 	return at.String()
 }
 
-// start runs a server until the test ends: it stops when its stdin closes.
-func start(t testing.TB, program string) string {
+// Server is a PostgreSQL server of the test's own, which can crash.
+type Server struct {
+	URL string
+
+	program string
+	stdin   io.Writer
+	stdout  *bufio.Reader
+}
+
+// Start runs a server until the test ends. Without build/bin/test-postgres the test is skipped: no
+// server that is only known by its URL can be killed.
+func Start(t testing.TB, bin string) *Server {
 	t.Helper()
+	program := filepath.Join(bin, "test-postgres")
 	if _, err := os.Stat(program); err != nil {
-		t.Skipf("NOT TESTED ON POSTGRESQL: set %s to a postgres:// URL, or build %s", variable, program)
+		t.Skipf("NOT TESTED ON POSTGRESQL: build %s (to set %s may be enough)", program, variable)
 	}
 	cmd := exec.Command(program)
 	cmd.Stderr = os.Stderr
@@ -60,13 +72,31 @@ func start(t testing.TB, program string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	t.Cleanup(func() { // it stops when its stdin closes
 		_ = stdin.Close()
 		_ = cmd.Wait()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	s := &Server{program: program, stdin: stdin, stdout: bufio.NewReader(stdout)}
+	s.URL = s.line(t)
+	return s
+}
+
+// Crash kills all processes of the server, and returns when it is up again on its port and data.
+func (s *Server) Crash(t testing.TB) {
+	t.Helper()
+	if _, err := io.WriteString(s.stdin, "crash\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line := s.line(t); line != "ready" {
+		t.Fatalf("%s printed %q, not ready", s.program, line)
+	}
+}
+
+func (s *Server) line(t testing.TB) string {
+	t.Helper()
+	line, err := s.stdout.ReadString('\n')
 	if err != nil {
-		t.Fatalf("%s printed no URL: %v", program, err)
+		t.Fatalf("%s printed nothing: %v", s.program, err)
 	}
 	return strings.TrimSpace(line)
 }
