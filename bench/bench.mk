@@ -7,7 +7,7 @@
 test_parts += test-bench
 
 .PHONY: bench-etcd
-bench-etcd: build kine build/bench/etcd $(if $(HARIKUBE_TEST_POSTGRES),,test-postgres) ## Rates and latencies beside etcd's and kine's (50 minutes). ARGS='--quick --loads puts,gets'.
+bench-etcd: build kine build/bench/etcd $(if $(HARIKUBE_TEST_POSTGRES),,test-postgres) ## Rates and latencies beside etcd's and kine's (45 minutes). ARGS='--quick --loads puts,gets'.
 	@build/bench/etcd -bin $(bin) $(ARGS)
 
 build/bench/etcd: $(wildcard bench/etcd/*)

@@ -204,14 +204,16 @@ func (b *bench) keep(p peer, s step, r *result) {
 	b.results[p.name][s.id()] = append(b.results[p.name][s.id()], r)
 }
 
-// outcome is what the progress line ends with: no times, which are in the details.
+// outcome is what the progress line ends with: no times, which are in the details, and of a log no
+// more than where it begins to matter; the report has the rest.
 func outcome(r *result) string {
 	text := "done"
 	if r.err != nil {
-		text = "FAILED: " + r.err.Error()
+		lines := strings.Split(r.err.Error(), "\n")
+		text = "FAILED: " + strings.Join(lines[:min(len(lines), 2)], "\n")
 	}
 	if r.errors() > 0 {
-		text += fmt.Sprintf("; %d of %d operations failed: %s", r.errors(), r.attempts, r.commonFailure())
+		text += fmt.Sprintf("\n    %d of %d operations failed: %s", r.errors(), r.attempts, r.commonFailure())
 	}
-	return strings.TrimRight(text, "\n")
+	return text
 }

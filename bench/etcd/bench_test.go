@@ -75,6 +75,25 @@ func TestDriveCountsErrorsAndFailsWhenMostAre(t *testing.T) {
 	}
 }
 
+func TestWatchTellsOfLostAndRepeatedEvents(t *testing.T) {
+	arrives := func(sent, answered, arrived time.Duration) *delivery {
+		d := &delivery{sent: sent, answered: answered}
+		d.arrived.Store(int64(arrived))
+		return d
+	}
+	l := &watchLoad{session: &session{}, written: [][]*delivery{
+		{arrives(1, 2, 90), arrives(10, 14, 13)}, // the first in the warm-up
+		{arrives(20, 21, 0), arrives(30, 0, 0)},  // lost; and never acknowledged
+	}}
+	l.arrive("0 1 value", 50)
+	l.arrive("7 0 value", 50)
+	r := &result{failures: map[string]int{}}
+	l.evaluate(r, 5)
+	if r.err != nil || r.p99 != 3 || r.errors() != 3 || len(r.failures) != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestUnknownNamesAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"--peers=etdc"}, {"--loads=put"}, {"--clients=0"}, {"--kine-synchronous=OFF"}, {"puts"}} {
 		if _, err := parseOptions(args); err == nil {

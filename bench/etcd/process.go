@@ -14,6 +14,7 @@ const (
 	// stopWithin is more than a server takes for requests in flight and a checkpoint.
 	stopWithin = 20 * time.Second
 	tailLines  = 15
+	panicLines = 7
 	maxLine    = 300
 )
 
@@ -80,14 +81,14 @@ func (p *process) tail() string {
 		return "    " + err.Error()
 	}
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	start := max(0, len(lines)-tailLines)
+	start, end := max(0, len(lines)-tailLines), len(lines)
 	for i, line := range lines {
 		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			start = i
+			start, end = i, min(len(lines), i+panicLines)
 			break
 		}
 	}
-	lines = lines[start:min(len(lines), start+tailLines)]
+	lines = lines[start:end]
 	for i, line := range lines {
 		lines[i] = "    " + line[:min(len(line), maxLine)]
 	}

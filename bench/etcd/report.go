@@ -47,15 +47,14 @@ func (b *bench) heading() string {
 	o := b.options
 	fmt.Fprintf(&t, "# HariKube, etcd and kine side by side\n\n%s; %s.\n\n", b.began.UTC().Format(time.DateOnly), machine())
 	for _, program := range slices.Sorted(maps.Keys(b.versions)) {
-		fmt.Fprintf(&t, "- %s %s\n", map[string]string{"harikube": "HariKube"}[program]+
-			map[bool]string{true: program}[program != "harikube"], b.versions[program])
+		fmt.Fprintf(&t, "- %s %s\n", strings.Replace(program, "harikube", "HariKube", 1), b.versions[program])
 	}
 	if b.postgres != nil {
 		fmt.Fprintf(&t, "- PostgreSQL %s\n", b.postgres.version)
 	}
 	fmt.Fprintf(&t, "\nValues of %d bytes, a connection per %d clients, no TLS. %s of warm-up before each %s; medians of %d\n"+
 		"rounds; in a round each peer has fresh data, and all loads run on it in the order of the rows.\n"+
-		"All peers write to disk what they acknowledge. The client runs on the same machine.\n",
+		"Unless said otherwise here, all peers write to disk what they acknowledge. The client runs on the same machine.\n",
 		o.valueSize, o.perConnection, o.warmup, o.window, o.rounds)
 	if slices.Contains(o.loads, "watch") {
 		fmt.Fprintf(&t, "Load watch: %d watches, each of a prefix; the rate is that of the writes, p50 and p99 are the time from\n"+
@@ -71,7 +70,8 @@ func (b *bench) ours() []peer {
 	return slices.DeleteFunc(slices.Clone(b.peers), func(p peer) bool { return p.program != "harikube" })
 }
 
-// against are the peers to compare with: etcd, and kine on the same database.
+// against are the peers to compare with: etcd, and kine on the same database, so that the program's
+// name is enough in the table.
 func (b *bench) against(ours peer) []peer {
 	return slices.DeleteFunc(slices.Clone(b.peers), func(p peer) bool {
 		return p.program == "harikube" || p.program == "kine" && p.postgres != ours.postgres
@@ -80,6 +80,11 @@ func (b *bench) against(ours peer) []peer {
 
 func (b *bench) tables() string {
 	var t strings.Builder
+	if len(b.ours()) == 0 {
+		t.WriteString("\nHariKube was not measured, so that there are no ratios.\n")
+		b.troubles(&t)
+		return t.String()
+	}
 	t.WriteString("\nA rate above 1 and a latency below 1 are in favour of HariKube.\n")
 	for _, ours := range b.ours() {
 		others := b.against(ours)
@@ -96,7 +101,7 @@ func (b *bench) tables() string {
 func (b *bench) table(t *strings.Builder, ours peer, others []peer) {
 	fmt.Fprintf(t, "\n## %s\n\n| load | clients |", ours.title)
 	for _, p := range others {
-		fmt.Fprintf(t, " rate ÷ %s | p50 ÷ %[1]s | p99 ÷ %[1]s |", p.title)
+		fmt.Fprintf(t, " rate ÷ %s | p50 ÷ %[1]s | p99 ÷ %[1]s |", p.program)
 	}
 	t.WriteString("\n|---|--:|" + strings.Repeat("--:|", 3*len(others)) + "\n")
 	for _, s := range b.steps {
