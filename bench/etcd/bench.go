@@ -81,6 +81,9 @@ func newBench(ctx context.Context, o *options) (_ *bench, err error) {
 	if o.kineSynchronous != "FULL" && slices.Contains(o.peers, "kine-sqlite") {
 		b.note("kine on SQLite is NOT DURABLE: it runs with synchronous=" + o.kineSynchronous + ".")
 	}
+	if o.kineConnections != 0 {
+		b.note(fmt.Sprintf("kine has at most %d connections to PostgreSQL.", o.kineConnections))
+	}
 	b.chooseSteps()
 	return b, nil
 }

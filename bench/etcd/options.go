@@ -47,8 +47,9 @@ func parseOptions(args []string) (*options, error) {
 	flags.IntVar(&o.watchers, "watchers", 50, "watches of the load watch, each of a prefix of its own")
 	flags.IntVar(&o.watchWriters, "watch-writers", 16, "clients that write for these watches")
 	flags.IntVar(&o.watchRate, "watch-rate", 0, "writes per second of these clients together; 0: as fast as the peer answers")
-	flags.IntVar(&o.kineConnections, "kine-connections", 64,
-		"the most connections of kine to PostgreSQL; without a limit, its default, it gets more than a server allows and fails")
+	flags.IntVar(&o.kineConnections, "kine-connections", 0,
+		"the most connections of kine to PostgreSQL; 0, its default: no limit. With as many clients as the limit kine hangs,"+
+			" without one requests fail when the server has no more connections to give")
 	flags.StringVar(&o.kineSynchronous, "kine-synchronous", "FULL",
 		"SQLite's synchronous for kine; NORMAL, its default, loses acknowledged writes when the power fails")
 	peers := flags.String("peers", strings.Join(peerNames(), ","), "peers to start")
