@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestPercentiles(t *testing.T) {
+	var values []time.Duration
+	for i := 200; i >= 1; i-- {
+		values = append(values, time.Duration(i))
+	}
+	if p50, p99 := percentiles(values); p50 != 100 || p99 != 198 {
+		t.Errorf("of 1 to 200: p50 %d, p99 %d", p50, p99)
+	}
+	if p50, p99 := percentiles([]time.Duration{7}); p50 != 7 || p99 != 7 {
+		t.Errorf("of one value: p50 %d, p99 %d", p50, p99)
+	}
+}
+
+func TestMedianLeavesFailedRoundsOut(t *testing.T) {
+	s := summarize([]*result{
+		{rate: 10, p50: 4, p99: 9},
+		{rate: 30, p50: 2, p99: 5, attempts: 7, failures: map[string]int{"a": 1, "b": 2}},
+		{rate: 1, err: errors.New("gone")},
+	})
+	if s.rate != 20 || s.p50 != 3 || s.p99 != 7 || s.failed != 1 || s.errors != 3 {
+		t.Errorf("%+v", s)
+	}
+	if got := s.troubles(); got != "failed in 1 of 3 rounds, 3 of 7 operations failed" {
+		t.Error(got)
+	}
+}
+
+func TestRatiosNameWhoFailed(t *testing.T) {
+	good, failed := summary{rounds: 1, rate: 3, p50: 1, p99: 1}, summary{rounds: 1, failed: 1}
+	for want, got := range map[string][3]string{
+		"1.00":        ratios(good, good),
+		"failed":      ratios(good, failed),
+		"OURS failed": ratios(failed, good),
+		"both failed": ratios(failed, failed),
+		"–":           ratios(good, summary{}),
+	} {
+		if got[0] != want {
+			t.Errorf("%q instead of %q", got[0], want)
+		}
+	}
+}
+
+func TestErrorsOfOneKindAreOne(t *testing.T) {
+	a, b := message(errors.New("dial 127.0.0.1:4711:\n refused")), message(errors.New("dial 127.0.0.1:815: refused"))
+	if a != b || a != "dial #.#.#.#:#: refused" {
+		t.Errorf("%q and %q", a, b)
+	}
+}
+
+func TestDriveCountsErrorsAndFailsWhenMostAre(t *testing.T) {
+	calls := 0
+	sometimes := func(context.Context) error {
+		time.Sleep(time.Millisecond)
+		if calls++; calls%10 == 0 {
+			return errors.New("no")
+		}
+		return nil
+	}
+	always := func(context.Context) error { return errors.New("never") }
+	r := drive(context.Background(), []operation{sometimes}, 20*time.Millisecond, 200*time.Millisecond)
+	if r.err != nil || r.errors() == 0 || r.attempts <= r.errors() || r.rate == 0 || r.p50 < time.Millisecond {
+		t.Errorf("%+v", r)
+	}
+	if r := drive(context.Background(), []operation{always}, 0, 50*time.Millisecond); r.err == nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestWatchTellsOfLostAndRepeatedEvents(t *testing.T) {
+	arrives := func(sent, answered, arrived time.Duration) *delivery {
+		d := &delivery{sent: sent, answered: answered}
+		d.arrived.Store(int64(arrived))
+		return d
+	}
+	l := &watchLoad{session: &session{}, written: [][]*delivery{
+		{arrives(1, 2, 90), arrives(10, 14, 13)}, // the first in the warm-up
+		{arrives(20, 21, 0), arrives(30, 0, 0)},  // lost; and never acknowledged
+	}}
+	l.arrive("0 1 value", 50)
+	l.arrive("7 0 value", 50)
+	r := &result{failures: map[string]int{}}
+	l.evaluate(r, 5)
+	if r.err != nil || r.p99 != 3 || r.errors() != 3 || len(r.failures) != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestUnknownNamesAreRefused(t *testing.T) {
+	for _, args := range [][]string{{"--peers=etdc"}, {"--loads=put"}, {"--clients=0"}, {"--kine-synchronous=OFF"}, {"puts"}} {
+		if _, err := parseOptions(args); err == nil {
+			t.Errorf("%v is accepted", args)
+		}
+	}
+	o, err := parseOptions([]string{"--quick", "--rounds=2"})
+	if err != nil || o.rounds != 2 || o.window != 2*time.Second {
+		t.Errorf("%+v, %v", o, err)
+	}
+}

@@ -1,0 +1,45 @@
+// Command etcd compares HariKube with etcd and kine: the same client, the same loads, the same disk,
+// one peer after the other. It prints ratios, which carry over to other machines better than times do;
+// the times are in a file beside them.
+//
+//	make bench-etcd ARGS='--quick --loads puts,gets --clients 1,64'
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench-etcd:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	options, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	bench, err := newBench(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer bench.close()
+	if err := bench.runRounds(ctx); err != nil {
+		return err
+	}
+	return bench.report()
+}
