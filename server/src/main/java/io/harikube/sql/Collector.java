@@ -13,9 +13,15 @@ final class Collector {
   static final class Overflow extends RuntimeException {
     private static final long serialVersionUID = 1;
     final long bytes;
+    final boolean never;
 
-    Overflow(long bytes) {
+    /**
+     * @param bytes what the answer needs at least
+     * @param never whether it can never have that
+     */
+    Overflow(long bytes, boolean never) {
       super(null, null, false, false);
+      this.never = never;
       this.bytes = bytes;
     }
   }
@@ -35,8 +41,8 @@ final class Collector {
 
   void add(KeyValue kv) {
     bytes += kv.weight();
-    if (bytes > share.held() && !share.tryGrow(bytes + STEP)) {
-      throw new Overflow(bytes);
+    if (bytes > share.held() && !share.tryGrow(bytes + STEP) && !share.tryGrow(bytes)) {
+      throw new Overflow(bytes, bytes > share.capacity());
     }
     kvs.add(kv);
   }

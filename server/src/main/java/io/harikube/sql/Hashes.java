@@ -22,7 +22,7 @@ final class Hashes {
   private static final String ROWS =
       """
       SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value FROM log l
-      WHERE l.id >= ? AND l.id < ? AND (l.id >= ? OR NOT EXISTS (
+      WHERE l.id >= ? AND l.id < ? AND (l.id >= ? OR l.version > 0 AND NOT EXISTS (
         SELECT 1 FROM log n WHERE n.key = l.key AND n.id > l.id AND n.id < ?))
       ORDER BY l.id LIMIT ?""";
 
@@ -58,7 +58,7 @@ final class Hashes {
     select.setLong(1, from);
     select.setLong(2, Ids.first(revision + 1));
     select.setLong(3, kept);
-    select.setLong(4, kept);
+    select.setLong(4, Ids.first(revision + 1));
     select.setInt(5, PAGE);
     int count = 0;
     long last = -1;
@@ -67,10 +67,8 @@ final class Hashes {
         count++;
         last = rows.getLong(2);
         KeyValue kv = Rows.keyValue(rows, 1);
-        if (kv.version() > 0 || kv.modRevision() >= meta.compacted()) {
-          crc.update(revisionKey(last, kv.version() == 0));
-          crc.update(message(kv));
-        }
+        crc.update(revisionKey(last, kv.version() == 0));
+        crc.update(message(kv));
       }
     }
     return count < PAGE ? -1 : last + 1;

@@ -48,14 +48,15 @@ public final class Snapshots {
       throws IOException, SQLException {
     Path folder = Files.createTempDirectory("harikube-snapshot");
     Path file = folder.resolve("snapshot.db");
-    try (Pins.Pin _ = pins.pin(0)) {
-      Meta meta = source.readers().single(Meta::read);
+    // From here on a compaction waits, up to its deadline.
+    try (Pins.Pin _ = pins.pin(1)) {
+      Meta meta;
       try (Session target = openFile(file)) {
-        copy(
-            source,
-            meta,
-            target,
-            new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file)), StoreMetrics.NONE));
+        meta =
+            copy(
+                source,
+                target,
+                new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file)), StoreMetrics.NONE));
       }
       try (InputStream in = Files.newInputStream(file);
           OutputStream out = sink.begin(Files.size(file), meta.revision())) {
@@ -75,12 +76,21 @@ public final class Snapshots {
     return session;
   }
 
-  private static void copy(Dialect source, Meta meta, Session target, Dialect sqlite)
-      throws SQLException {
+  private static Meta copy(Dialect source, Session target, Dialect sqlite) throws SQLException {
     sqlite.begin(target);
     for (String statement : sqlite.schema()) {
       target.execute(statement);
     }
+    // The leases are those of the revision: a key must not outlive the lease it is attached to.
+    Meta meta =
+        source
+            .readers()
+            .snapshot(
+                session -> {
+                  Meta found = Meta.read(session);
+                  copyLeases(session, target);
+                  return found;
+                });
     writeMeta(target, meta, true);
     long from = 0;
     while (from >= 0) {
@@ -92,14 +102,11 @@ public final class Snapshots {
       write(sqlite, target, rows);
       from = rows.size() < PAGE ? -1 : rows.getLast().id() + 1;
     }
-    source
-        .readers()
-        .snapshot(
-            session -> {
-              copyLeases(session, target);
-              return true;
-            });
+    if (source.readers().single(Meta::read).compacting() > meta.compacted()) {
+      throw new SQLException("the history was compacted meanwhile; try again");
+    }
     sqlite.commit(target);
+    return meta;
   }
 
   private static void writeMeta(Session target, Meta meta, boolean insert) throws SQLException {

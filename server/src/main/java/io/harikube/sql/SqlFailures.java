@@ -14,12 +14,21 @@ final class SqlFailures {
   }
 
   private final Dialect dialect;
+  private volatile boolean closed;
 
   SqlFailures(Dialect dialect) {
     this.dialect = dialect;
   }
 
+  /** From here on nothing is read any more. */
+  void close() {
+    closed = true;
+  }
+
   <T extends @Nullable Object> T call(Call<T> call) {
+    if (closed) {
+      throw new StoreException(Reason.UNAVAILABLE, "the server is stopping");
+    }
     try {
       return call.run();
     } catch (SQLException e) {

@@ -77,11 +77,8 @@ public final class SqlStore implements Store {
     try {
       dialect.prepare();
       Session session = dialect.connectWriter();
-      dialect.begin(session);
-      Schema.migrate(dialect, session);
       long writerId = new SecureRandom().nextLong();
-      Meta meta = Epochs.take(session, writerId);
-      dialect.commit(session);
+      Meta meta = take(dialect, session, writerId);
       SqlStore store = new SqlStore(dialect, session, writerId, meta, options, clock, metrics);
       store.writer.start();
       store.compactor.start();
@@ -94,6 +91,21 @@ public final class SqlStore implements Store {
       dialect.close();
       throw new OpenException(
           "cannot open the database " + name(options.endpoint()) + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Brings the schema up to date and makes this server the writer; what fails is undone. */
+  private static Meta take(Dialect dialect, Session session, long writerId)
+      throws SQLException, OpenException {
+    try {
+      dialect.begin(session);
+      Schema.migrate(dialect, session);
+      Meta meta = Epochs.take(session, writerId);
+      dialect.commit(session);
+      return meta;
+    } catch (SQLException | OpenException e) {
+      session.close();
+      throw e;
     }
   }
 
@@ -254,6 +266,7 @@ public final class SqlStore implements Store {
 
   @Override
   public void close() {
+    failures.close();
     leases.close();
     compactor.close();
     writer.close();

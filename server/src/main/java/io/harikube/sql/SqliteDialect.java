@@ -15,6 +15,7 @@ import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -249,9 +250,11 @@ final class SqliteDialect implements Dialect {
     return true;
   }
 
-  /** The pragma frees a page with every row that it is stepped through. */
+  /** The pragma frees a page with every step; only a plain statement is stepped to its end. */
   private static void vacuum(Session session, long pages) throws SQLException {
-    session.execute("PRAGMA incremental_vacuum(" + pages + ")");
+    try (Statement statement = session.connection().createStatement()) {
+      statement.executeUpdate("PRAGMA incremental_vacuum(" + pages + ")");
+    }
   }
 
   @Override

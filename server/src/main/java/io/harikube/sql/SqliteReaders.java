@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import java.sql.SQLException;
 import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -62,7 +63,13 @@ final class SqliteReaders implements Readers {
       }
     }
     try {
-      return session != null ? session : idle.take();
+      while (session == null) {
+        if (closed) {
+          throw new SQLException("the database is closed");
+        }
+        session = idle.poll(100, TimeUnit.MILLISECONDS);
+      }
+      return session;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new SQLException("the request was given up", e);

@@ -240,7 +240,7 @@ final class Writer implements AutoCloseable {
       try {
         job.run(batch);
       } catch (Collector.Overflow e) {
-        refuse(batch, job, tooMuch());
+        refuse(batch, job, tooMuch(e));
       } catch (StoreException e) {
         refuse(batch, job, e);
       } catch (RuntimeException e) {
@@ -258,7 +258,11 @@ final class Writer implements AutoCloseable {
     job.fail(e);
   }
 
-  private static StoreException tooMuch() {
+  private static StoreException tooMuch(Collector.Overflow overflow) {
+    if (overflow.never) {
+      return new StoreException(
+          Reason.TOO_LARGE, "the answer needs more memory than is set aside for answers");
+    }
     return new StoreException(
         Reason.UNAVAILABLE, "there is not enough memory for the answer of the transaction now");
   }

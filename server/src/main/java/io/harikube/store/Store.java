@@ -88,7 +88,7 @@ public interface Store extends AutoCloseable {
   /** The lease, or null if there is none; with its keys if {@code keys}. */
   @Nullable Lease lease(long id, boolean keys);
 
-  /** The ids of all leases, ascending. */
+  /** The ids of all leases, the one that expires first in front. */
   List<Long> leases();
 
   Status status();

@@ -18,7 +18,10 @@ public final class StoreException extends RuntimeException {
     LEASE_EXISTS,
     /** What was asked for is larger than the store can ever hold or answer. */
     TOO_LARGE,
-    /** The database cannot be reached just now; the operation may be tried again. */
+    /**
+     * The database cannot be reached just now. Whether the operation was done is not known, as with
+     * etcd's timeouts.
+     */
     UNAVAILABLE,
     /** The database refused the operation: the operation, not the store, is at fault. */
     REFUSED

@@ -173,7 +173,7 @@ final class ModelChecks {
   }
 
   private void leases() {
-    assertThat(store.store().leases()).isEqualTo(model.leases());
+    assertThat(store.store().leases()).containsExactlyInAnyOrderElementsOf(model.leases());
     for (long id : model.leases()) {
       assertThat(store.store().lease(id, true)).isEqualTo(model.lease(id, true));
       assertThat(store.store().lease(id, false)).isEqualTo(model.lease(id, false));
