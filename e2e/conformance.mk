@@ -26,7 +26,7 @@ test-storage: server etcd test-postgres build/e2e/tally ## Kubernetes' storage t
 
 .PHONY: test-integration
 test-integration: server etcd test-postgres build/e2e/tally ## Kubernetes' integration tests on HariKube. STORE=, PKG=, RUN=
-	@$(tally) $(call on_stores,go run -C e2e/integration . -store $$store -run "$(RUN)" \
+	@$(tally) $(call on_stores,go run -C e2e/integration . -json -store $$store -run "$(RUN)" \
 	  $(if $(PKG),-packages "$(PKG)") $(if $(RESUME),-resume))
 
 .PHONY: conformance-report

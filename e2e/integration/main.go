@@ -10,6 +10,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -39,6 +40,7 @@ type options struct {
 	timeout  time.Duration
 	resume   bool
 	build    string
+	json     bool
 }
 
 func main() {
@@ -49,6 +51,7 @@ func main() {
 	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "for a package")
 	flag.BoolVar(&o.resume, "resume", false, "leave out packages that have a result")
 	flag.StringVar(&o.build, "build", "../../build", "where executables and results are kept")
+	flag.BoolVar(&o.json, "json", false, "print what go test -json prints")
 	reportTo := flag.String("report", "", "write the kept results into this document instead of running anything")
 	flag.Parse()
 
@@ -158,7 +161,11 @@ func runPackage(ctx context.Context, o options, s store.Store, name, work, tree 
 		Log:     filepath.Join(work, "logs", o.store, strings.ReplaceAll(name, "/", "_")+".log"),
 	}
 	fmt.Printf("running %s on %s; all output: %s\n", name, o.store, b.Log)
-	result, err := b.Exec(ctx, o.store, os.Stdout)
+	progress := io.Writer(os.Stdout)
+	if o.json {
+		b.Events, progress = os.Stdout, os.Stderr
+	}
+	result, err := b.Exec(ctx, o.store, progress)
 	if stopErr := server.Stop(); err == nil && stopErr != nil {
 		// A store that ended on its own, or does not end, is a failure of its own.
 		fmt.Println(stopErr)
