@@ -74,7 +74,6 @@ var differences = map[string]string{
 	"endpoint status -w fields":         noQuota,
 	"endpoint status --cluster -w json": noQuota,
 	"endpoint hashkv --rev 40":          compacted,
-	"endpoint hashkv --rev 45":          compacted,
 	"endpoint hashkv":                   leaseIDs,
 	"endpoint hashkv -w json":           leaseIDs,
 	"endpoint hashkv -w table":          leaseIDs,

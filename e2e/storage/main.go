@@ -48,7 +48,7 @@ func main() {
 	flag.StringVar(&o.packages, "packages", "pkg/storage/etcd3", "packages of "+module+", separated by commas")
 	flag.StringVar(&o.run, "run", "", "only the tests that match, as of go test -run; the result is not kept")
 	flag.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for a package")
-	flag.IntVar(&o.spares, "spares", 2, "servers that are started ahead of the tests that use them")
+	flag.IntVar(&o.spares, "spares", 1, "servers that are started ahead of the tests that use them")
 	flag.StringVar(&o.build, "build", "../../build", "where executables, copies and results are kept")
 	flag.BoolVar(&o.json, "json", false, "print what go test -json prints")
 	flag.Parse()
