@@ -56,7 +56,7 @@ final class PostgresDialect implements Dialect {
         throw new OpenException("cannot connect to " + endpoint + ": " + e.getMessage(), e);
       }
     }
-    try (Connection connection = connect(PostgresReaders.maintenanceUrl(endpoint));
+    try (Connection connection = connect(endpoint.urlOf("postgres"));
         Statement statement = connection.createStatement()) {
       statement.execute("CREATE DATABASE \"" + endpoint.database().replace("\"", "\"\"") + '"');
     } catch (SQLException e) {
@@ -100,7 +100,6 @@ final class PostgresDialect implements Dialect {
     properties.putIfAbsent("socketTimeout", "60");
     properties.putIfAbsent("connectTimeout", "5");
     properties.putIfAbsent("tcpKeepAlive", "true");
-    properties.putIfAbsent("ApplicationName", "harikube");
     Connection connection = DriverManager.getConnection(endpoint.url(), properties);
     Session session = new Session(connection);
     session.execute("SET synchronous_commit = on");
@@ -278,7 +277,6 @@ final class PostgresDialect implements Dialect {
     config.setPoolName("readers");
     config.setJdbcUrl(endpoint.url());
     config.setDataSourceProperties(endpoint.properties());
-    config.addDataSourceProperty("ApplicationName", "harikube");
     config.setMaximumPoolSize(options.readers());
     config.setMinimumIdle(Math.min(options.pool().idle(), options.readers()));
     config.setIdleTimeout(options.pool().idleTime().toMillis());

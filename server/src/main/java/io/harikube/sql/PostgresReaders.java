@@ -80,14 +80,6 @@ final class PostgresReaders implements Readers {
     return false;
   }
 
-  /** The URL of the database postgres on the same server. */
-  static String maintenanceUrl(Endpoint.Postgres endpoint) {
-    String url = endpoint.url();
-    int path = url.indexOf('/', "jdbc:postgresql://".length());
-    int query = url.indexOf('?');
-    return url.substring(0, path + 1) + "postgres" + (query < 0 ? "" : url.substring(query));
-  }
-
   @Override
   public synchronized void close() {
     HikariDataSource current = pool;

@@ -44,8 +44,7 @@ final class RangeReader {
   OpResult.Range range(RangeQuery query, MemoryBudget.Share share) throws SQLException {
     while (true) {
       try {
-        OpResult.Range answer = attempt(query, share);
-        return answer;
+        return attempt(query, share);
       } catch (Collector.Overflow overflow) {
         restart(share, overflow);
       }
