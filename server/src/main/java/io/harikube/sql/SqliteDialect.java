@@ -19,6 +19,7 @@ import java.sql.Statement;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +41,13 @@ final class SqliteDialect implements Dialect {
       ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
         version = excluded.version, lease = excluded.lease""";
   private static final int VACUUM_PAGES = 256;
+
+  /** The driver would ask for a generated key after every change. */
+  private static final Properties DRIVER = new Properties();
+
+  static {
+    DRIVER.setProperty("jdbc.get_generated_keys", "false");
+  }
 
   private final Path file;
   private final SqliteReaders readers;
@@ -92,7 +100,7 @@ final class SqliteDialect implements Dialect {
   }
 
   private Session connect() throws SQLException {
-    Connection connection = DriverManager.getConnection("jdbc:sqlite:" + file);
+    Connection connection = DriverManager.getConnection("jdbc:sqlite:" + file, DRIVER);
     Session session = new Session(connection);
     session.execute("PRAGMA busy_timeout = 10000");
     session.execute("PRAGMA auto_vacuum = INCREMENTAL");
@@ -113,7 +121,6 @@ final class SqliteDialect implements Dialect {
   public Session connectWriter() throws SQLException {
     Session session = connect();
     session.execute("PRAGMA cache_size = -32768");
-    session.execute("PRAGMA journal_size_limit = 16777216");
     checkpointer.start();
     return session;
   }
