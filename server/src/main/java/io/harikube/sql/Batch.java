@@ -1,5 +1,7 @@
 package io.harikube.sql;
 
+import static java.util.Objects.requireNonNull;
+
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
@@ -40,7 +42,7 @@ final class Batch {
    * Keys as they are now, null for a key that there is not; all keys with unwritten changes are
    * here.
    */
-  private final Map<Bytes, @Nullable KeyValue> known = new HashMap<>();
+  private final Map<Bytes, @Nullable Head> known = new HashMap<>();
 
   private final Map<Long, Boolean> leases = new HashMap<>();
   private final List<LogRow> unwritten = new ArrayList<>();
@@ -123,12 +125,17 @@ final class Batch {
   }
 
   @Nullable KeyValue get(Bytes key) throws SQLException {
-    KeyValue kv = known.get(key);
-    if (kv == null && !known.containsKey(key)) {
+    Head head = head(key);
+    return head == null ? null : head.kv();
+  }
+
+  private @Nullable Head head(Bytes key) throws SQLException {
+    Head head = known.get(key);
+    if (head == null && !known.containsKey(key)) {
       dialect.fetch(session, List.of(key), known);
-      kv = known.get(key);
+      head = known.get(key);
     }
-    return kv;
+    return head;
   }
 
   /** Reads up to {@code limit} keys of a range as they are now. */
@@ -165,21 +172,26 @@ final class Batch {
 
   /** Sets a key in the running transaction; answers what it was before. */
   @Nullable KeyValue put(Bytes key, Bytes value, long lease) throws SQLException {
-    KeyValue before = get(key);
+    Head head = head(key);
+    KeyValue before = head == null ? null : head.kv();
     KeyValue after =
         before == null
             ? new KeyValue(key, revision + 1, revision + 1, 1, value, lease)
             : new KeyValue(
                 key, before.createRevision(), revision + 1, before.version() + 1, value, lease);
-    change(after, before);
-    known.put(key, after);
+    known.put(key, new Head(change(after, head), after));
     return before;
   }
 
-  /** Deletes a key that there is, in the running transaction. */
-  void delete(KeyValue before) throws SQLException {
-    change(KeyValue.deleted(before.key(), revision + 1), before);
-    known.put(before.key(), null);
+  /** Deletes a key, if there is such a key, in the running transaction; answers what it was. */
+  @Nullable KeyValue delete(Bytes key) throws SQLException {
+    Head head = head(key);
+    if (head == null) {
+      return null;
+    }
+    change(KeyValue.deleted(key, revision + 1), head);
+    known.put(key, null);
+    return head.kv();
   }
 
   /**
@@ -190,11 +202,10 @@ final class Batch {
    */
   long deleteRange(KeyRange range, @Nullable Collector deleted) throws SQLException {
     if (range.isSingle()) {
-      KeyValue kv = get(range.start());
+      KeyValue kv = delete(range.start());
       if (kv == null) {
         return 0;
       }
-      delete(kv);
       gather(deleted, kv);
       return 1;
     }
@@ -203,10 +214,11 @@ final class Batch {
     while (!rest.isEmpty()) {
       write();
       Collector chunk = new Collector(Unlimited.share(), 0);
-      Ranges.live(session, rest, CHUNK, false, chunk);
-      for (KeyValue kv : chunk.kvs()) {
-        delete(kv);
-        gather(deleted, kv);
+      Ranges.live(session, rest, CHUNK, true, chunk);
+      List<KeyValue> keys = chunk.kvs();
+      prefetch(keys.stream().map(KeyValue::key).toList());
+      for (KeyValue key : keys) {
+        gather(deleted, requireNonNull(delete(key.key())));
       }
       count += chunk.size();
       if (chunk.size() < CHUNK) {
@@ -223,12 +235,18 @@ final class Batch {
     }
   }
 
-  private void change(KeyValue after, @Nullable KeyValue before) {
+  private long change(KeyValue after, @Nullable Head head) {
     if (changes == Ids.MAX_CHANGES) {
       throw new StoreException(
           Reason.TOO_LARGE, "a transaction cannot change more than a million keys");
     }
-    LogRow row = new LogRow(Ids.of(revision + 1, changes++), after);
+    KeyValue before = head == null ? null : head.kv();
+    LogRow row =
+        new LogRow(
+            Ids.of(revision + 1, changes++),
+            head == null ? 0 : head.id(),
+            before == null ? after.createRevision() : before.createRevision(),
+            after);
     unwritten.add(row);
     unwrittenLive.put(after.key(), row);
     dirty = true;
@@ -241,6 +259,7 @@ final class Batch {
         events.add(event);
       }
     }
+    return row.id();
   }
 
   /** Whether the running transaction has changed anything. */

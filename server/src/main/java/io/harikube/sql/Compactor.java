@@ -1,6 +1,5 @@
 package io.harikube.sql;
 
-import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreMetrics;
 import java.sql.PreparedStatement;
@@ -22,10 +21,11 @@ import org.slf4j.LoggerFactory;
  * Deletes what a compaction makes unreachable, in small steps between the writes.
  *
  * <p>A row of the log is superseded when the same key has a newer one at or below the compacted
- * revision. So each row up to that revision is looked at once, in order, and takes its older
- * versions with it: the work follows the number of changes since the last compaction, not the size
- * of the store. A tombstone goes, too, except at the compacted revision itself: a watch may still
- * begin there and must see the deletion; the next compaction begins with that revision once more.
+ * revision. So each row up to that revision is looked at once, in order, and takes the one before
+ * it in the life of its key with it: the work follows the number of changes since the last
+ * compaction, not the size of the store. A tombstone goes, too, except at the compacted revision
+ * itself: a watch may still begin there and must see the deletion; the next compaction begins with
+ * that revision once more.
  *
  * <p>A step that fails is tried again after a pause, for as long as the server runs. How far the
  * work has got is part of every step's commit.
@@ -36,7 +36,7 @@ final class Compactor implements AutoCloseable {
 
   private record Waiter(long revision, CompletableFuture<Void> done) {}
 
-  private record Step(List<LogRow> newer, List<Long> tombstones, long cursor, boolean last) {}
+  private record Step(List<Long> unreachable, long cursor, boolean last) {}
 
   private final Dialect dialect;
   private final Writer writer;
@@ -179,7 +179,7 @@ final class Compactor implements AutoCloseable {
           batch -> {
             batch.write();
             long started = System.nanoTime();
-            int deleted = dialect.compact(batch.session(), step.newer, step.tombstones);
+            int deleted = dialect.delete(batch.session(), step.unreachable);
             batch.setCompacting(target, step.cursor);
             metrics.count(StoreMetrics.Count.COMPACTED_ROWS, deleted);
             metrics.time(StoreMetrics.Time.COMPACTION_STEP, System.nanoTime() - started);
@@ -190,13 +190,12 @@ final class Compactor implements AutoCloseable {
     }
   }
 
-  /** Finds the next rows that have older versions, or are tombstones. */
+  /** Finds what the next rows make unreachable. */
   private Step look(Session session, long from, long target) throws SQLException {
-    List<LogRow> newer = new ArrayList<>();
-    List<Long> tombstones = new ArrayList<>();
+    List<Long> unreachable = new ArrayList<>();
     PreparedStatement select =
         session.prepare(
-            "SELECT id, key, version FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
+            "SELECT id, prev, version FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?");
     select.setLong(1, from);
     select.setLong(2, Ids.first(target + 1));
     select.setInt(3, options.compactionBatch());
@@ -206,18 +205,18 @@ final class Compactor implements AutoCloseable {
       while (result.next()) {
         rows++;
         long id = result.getLong(1);
-        long version = result.getLong(3);
+        long prev = result.getLong(2);
         cursor = id + 1;
-        if (version != 1) {
-          newer.add(new LogRow(id, KeyValue.deleted(Rows.bytes(result, 2), Ids.revision(id))));
+        if (prev != 0) {
+          unreachable.add(prev);
         }
-        if (version == 0 && Ids.revision(id) < target) {
-          tombstones.add(id);
+        if (result.getLong(3) == 0 && Ids.revision(id) < target) {
+          unreachable.add(id);
         }
       }
     }
     boolean last = rows < options.compactionBatch();
-    return new Step(newer, tombstones, last ? Ids.first(target) : cursor, last);
+    return new Step(unreachable, last ? Ids.first(target) : cursor, last);
   }
 
   private <T> T run(Job.Work<T> work) {

@@ -1,7 +1,6 @@
 package io.harikube.sql;
 
 import io.harikube.store.Bytes;
-import io.harikube.store.KeyValue;
 import java.sql.SQLException;
 import java.util.Collection;
 import java.util.List;
@@ -42,7 +41,7 @@ interface Dialect extends AutoCloseable {
   Readers readers();
 
   /** Reads the live rows of {@code keys} into {@code known}, null for a key that there is not. */
-  void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable KeyValue> known)
+  void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
       throws SQLException;
 
   /**
@@ -54,10 +53,8 @@ interface Dialect extends AutoCloseable {
    */
   void write(Session session, List<LogRow> log, Collection<LogRow> live) throws SQLException;
 
-  /**
-   * Deletes all rows of the log that are older versions of {@code rows}, and {@code tombstones}.
-   */
-  int compact(Session session, List<LogRow> rows, List<Long> tombstones) throws SQLException;
+  /** Deletes rows of the log; answers how many of them there were. */
+  int delete(Session session, List<Long> ids) throws SQLException;
 
   /** Whether the connection is gone, as opposed to a statement that was refused. */
   boolean isConnectionLost(SQLException e);

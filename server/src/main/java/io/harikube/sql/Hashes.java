@@ -21,10 +21,9 @@ final class Hashes {
   private static final int PAGE = 1000;
   private static final String ROWS =
       """
-      SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value FROM log l
-      WHERE l.id >= ? AND l.id < ? AND (l.id >= ? OR l.version > 0 AND NOT EXISTS (
-        SELECT 1 FROM log n WHERE n.key = l.key AND n.id > l.id AND n.id < ?))
-      ORDER BY l.id LIMIT ?""";
+      SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value, v.id
+      FROM log l LEFT JOIN live v ON v.key = l.key AND v.id = l.id
+      WHERE l.id >= ? AND l.id < ? ORDER BY l.id LIMIT ?""";
 
   private final Dialect dialect;
   private final Pins pins;
@@ -57,9 +56,7 @@ final class Hashes {
     long kept = Ids.first(meta.compacted() + 1);
     select.setLong(1, from);
     select.setLong(2, Ids.first(revision + 1));
-    select.setLong(3, kept);
-    select.setLong(4, Ids.first(revision + 1));
-    select.setInt(5, PAGE);
+    select.setInt(3, PAGE);
     int count = 0;
     long last = -1;
     try (ResultSet rows = select.executeQuery()) {
@@ -67,6 +64,10 @@ final class Hashes {
         count++;
         last = rows.getLong(2);
         KeyValue kv = Rows.keyValue(rows, 1);
+        boolean current = rows.getLong(7) == last;
+        if (last < kept && !current && Ranges.at(session, kv.key(), revision) != last) {
+          continue;
+        }
         crc.update(revisionKey(last, kv.version() == 0));
         crc.update(message(kv));
       }

@@ -1,7 +1,6 @@
 package io.harikube.sql;
 
 import io.harikube.store.Bytes;
-import io.harikube.store.KeyValue;
 import io.harikube.store.Lease;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
@@ -126,10 +125,7 @@ final class Leases implements AutoCloseable {
       keys = keys(batch.session(), id, MAX_KEYS);
       batch.prefetch(keys);
       for (Bytes key : keys) {
-        KeyValue kv = batch.get(key);
-        if (kv != null) {
-          batch.delete(kv);
-        }
+        batch.delete(key);
       }
     } while (keys.size() == MAX_KEYS);
     PreparedStatement delete = batch.session().prepare("DELETE FROM lease WHERE id = ?");

@@ -29,15 +29,13 @@ final class PostgresDialect implements Dialect {
       FROM live v JOIN log l ON l.id = v.id WHERE v.key = ANY (?)""";
   private static final String INSERT_LOG =
       """
-      INSERT INTO log (id, key, create_revision, version, lease, value)
-      SELECT * FROM unnest(?, ?, ?, ?, ?, ?)""";
+      INSERT INTO log (id, key, prev, create_revision, version, lease, value)
+      SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?)""";
   private static final String UPSERT_LIVE =
       """
       INSERT INTO live (key, id, create_revision, version, lease) SELECT * FROM unnest(?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
         version = excluded.version, lease = excluded.lease""";
-  private static final String DELETE_OLDER =
-      "DELETE FROM log l USING unnest(?, ?) AS newer (key, id) WHERE l.key = newer.key AND l.id < newer.id";
 
   private final Endpoint.Postgres endpoint;
   private final PostgresReaders readers;
@@ -127,7 +125,7 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable KeyValue> known)
+  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
       throws SQLException {
     byte[][] arrays = new byte[keys.size()][];
     int i = 0;
@@ -140,7 +138,7 @@ final class PostgresDialect implements Dialect {
     try (ResultSet rows = select.executeQuery()) {
       while (rows.next()) {
         KeyValue kv = Rows.keyValue(rows, 1);
-        known.put(kv.key(), kv);
+        known.put(kv.key(), new Head(rows.getLong(2), kv));
       }
     }
   }
@@ -152,15 +150,16 @@ final class PostgresDialect implements Dialect {
     PreparedStatement insert = session.prepare(INSERT_LOG);
     insert.setArray(1, longs(connection, log, LogRow::id));
     insert.setArray(2, keys(connection, log));
-    insert.setArray(3, longs(connection, log, row -> row.kv().createRevision()));
-    insert.setArray(4, longs(connection, log, row -> row.kv().version()));
-    insert.setArray(5, longs(connection, log, row -> row.kv().lease()));
+    insert.setArray(3, longs(connection, log, LogRow::prev));
+    insert.setArray(4, longs(connection, log, LogRow::created));
+    insert.setArray(5, longs(connection, log, row -> row.kv().version()));
+    insert.setArray(6, longs(connection, log, row -> row.kv().lease()));
     byte[] @Nullable [] values = new byte[log.size()] @Nullable [];
     for (int i = 0; i < values.length; i++) {
       KeyValue kv = log.get(i).kv();
       values[i] = kv.version() == 0 ? null : kv.value().array();
     }
-    insert.setArray(6, connection.createArrayOf("bytea", values));
+    insert.setArray(7, connection.createArrayOf("bytea", values));
     insert.executeUpdate();
     List<LogRow> set = new ArrayList<>();
     List<LogRow> gone = new ArrayList<>();
@@ -206,22 +205,13 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public int compact(Session session, List<LogRow> rows, List<Long> tombstones)
-      throws SQLException {
-    int deleted = 0;
-    Connection connection = session.connection();
-    if (!rows.isEmpty()) {
-      PreparedStatement older = session.prepare(DELETE_OLDER);
-      older.setArray(1, keys(connection, rows));
-      older.setArray(2, longs(connection, rows, LogRow::id));
-      deleted += older.executeUpdate();
+  public int delete(Session session, List<Long> ids) throws SQLException {
+    if (ids.isEmpty()) {
+      return 0;
     }
-    if (!tombstones.isEmpty()) {
-      PreparedStatement delete = session.prepare("DELETE FROM log WHERE id = ANY (?)");
-      delete.setArray(1, connection.createArrayOf("bigint", tombstones.toArray()));
-      deleted += delete.executeUpdate();
-    }
-    return deleted;
+    PreparedStatement delete = session.prepare("DELETE FROM log WHERE id = ANY (?)");
+    delete.setArray(1, session.connection().createArrayOf("bigint", ids.toArray()));
+    return delete.executeUpdate();
   }
 
   @Override

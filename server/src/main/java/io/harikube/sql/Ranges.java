@@ -10,8 +10,13 @@ import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The SQL of ranges. Current ranges walk the table live; older ones find the newest row of each key
- * below an id in the index (key, id). Each call is one statement.
+ * The SQL of ranges. Each call is one statement.
+ *
+ * <p>Current ranges walk the table live. For an older revision, a key's life that it falls into
+ * ends either in the table live or in a deletion of a later revision, which an index has; from that
+ * end the changes lead back, each to the one before, to the first that is not above the revision.
+ * So the cost of a key is the number of its changes since the revision, and the log needs no index
+ * of all its keys, which would be a third of what a write costs.
  */
 final class Ranges {
   private static final int FETCH_ROWS = 200;
@@ -20,7 +25,43 @@ final class Ranges {
   private static final String KEY_COLUMNS =
       "l.key, l.id, l.create_revision, l.version, l.lease, NULL";
 
+  /** The id of the change of the head h that is the newest below an id. */
+  private static final String AT =
+      """
+      CASE WHEN h.id < ? THEN h.id ELSE (
+        WITH RECURSIVE change (id) AS (
+          SELECT h.id UNION ALL
+          SELECT p.prev FROM change JOIN log p ON p.id = change.id WHERE change.id >= ?)
+        SELECT min(id) FROM change) END""";
+
   private Ranges() {}
+
+  /** The last changes of all keys that there were at a revision, in the life that they had then. */
+  private static String heads(KeyRange range) {
+    String condition = Rows.condition("key", range) + " AND create_revision <= ?";
+    return "SELECT key, id FROM live WHERE "
+        + condition
+        + " UNION ALL SELECT key, id FROM log WHERE version = 0 AND "
+        + condition
+        + " AND id >= ?";
+  }
+
+  /** Sets the parameters of {@link #heads} from {@code index} on; answers the next index. */
+  private static int bindHeads(PreparedStatement select, int index, KeyRange range, long revision)
+      throws SQLException {
+    int next = Rows.bind(select, index, range);
+    select.setLong(next, revision);
+    next = Rows.bind(select, next + 1, range);
+    select.setLong(next, revision);
+    select.setLong(next + 1, Ids.first(revision + 1));
+    return next + 2;
+  }
+
+  private static int bindAt(PreparedStatement select, long revision) throws SQLException {
+    select.setLong(1, Ids.first(revision + 1));
+    select.setLong(2, Ids.first(revision + 1));
+    return 3;
+  }
 
   /**
    * Reads up to {@code limit} keys as they are now, in order, until the page is full.
@@ -52,8 +93,8 @@ final class Ranges {
   }
 
   /**
-   * Reads keys as they were at {@code revision}, in order, by looking at up to {@code limit} keys,
-   * deleted ones among them.
+   * Reads up to {@code limit} keys as they were at {@code revision}, in order, until the page is
+   * full.
    *
    * @return where to go on; null if the range is at its end
    */
@@ -64,26 +105,23 @@ final class Ranges {
         session.prepare(
             "SELECT "
                 + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
-                + " FROM (SELECT key, max(id) AS id FROM log WHERE "
-                + Rows.condition("key", range)
-                + " AND id < ? GROUP BY key ORDER BY key LIMIT ?) h JOIN log l ON l.id = h.id"
-                + " ORDER BY l.key");
-    int next = Rows.bind(select, 1, range);
-    select.setLong(next, Ids.first(revision + 1));
-    select.setLong(next + 1, limit);
-    int looked = 0;
+                + " FROM (SELECT h.key, "
+                + AT
+                + " AS id FROM ("
+                + heads(range)
+                + " ORDER BY key LIMIT ?) h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key");
+    select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
+    int read = 0;
     Bytes last = Bytes.EMPTY;
     try (ResultSet rows = select.executeQuery()) {
       while (!into.isFull() && rows.next()) {
-        looked++;
+        read++;
         KeyValue kv = Rows.keyValue(rows, 1);
         last = kv.key();
-        if (kv.version() > 0) {
-          into.add(kv);
-        }
+        into.add(kv);
       }
     }
-    return looked < limit && !into.isFull() ? null : last.successor();
+    return read < limit && !into.isFull() ? null : last.successor();
   }
 
   /**
@@ -97,9 +135,12 @@ final class Ranges {
     String rows =
         revision == 0
             ? "live v JOIN log l ON l.id = v.id WHERE " + Rows.condition("v.key", range)
-            : "(SELECT key, max(id) AS id FROM log WHERE "
-                + Rows.condition("key", range)
-                + " AND id < ? GROUP BY key) v JOIN log l ON l.id = v.id WHERE l.version > 0";
+            : "(SELECT "
+                + AT
+                + " AS id FROM ("
+                + heads(range)
+                + ") h) v CROSS JOIN log l"
+                + " WHERE l.id = v.id";
     PreparedStatement select =
         session.prepare(
             "SELECT "
@@ -111,10 +152,10 @@ final class Ranges {
                 + order(query)
                 + (query.limit() > 0 ? " LIMIT ?" : ""));
     select.setFetchSize(FETCH_ROWS);
-    int next = Rows.bind(select, 1, range);
-    if (revision != 0) {
-      select.setLong(next++, Ids.first(revision + 1));
-    }
+    int next =
+        revision == 0
+            ? Rows.bind(select, 1, range)
+            : bindHeads(select, bindAt(select, revision), range, revision);
     select.setLong(next++, firstId(query.minModRevision()));
     select.setLong(
         next++, query.maxModRevision() == 0 ? Long.MAX_VALUE : firstId(query.maxModRevision() + 1));
@@ -160,12 +201,17 @@ final class Ranges {
 
   /** The number of keys in a range at a revision. */
   static long count(Session session, KeyRange range, long revision) throws SQLException {
+    PreparedStatement select = session.prepare("SELECT count(*) FROM (" + heads(range) + ") h");
+    bindHeads(select, 1, range, revision);
+    return number(select);
+  }
+
+  /** The id of the change that made {@code key} what it was at {@code revision}; 0 for no key. */
+  static long at(Session session, Bytes key, long revision) throws SQLException {
+    KeyRange range = KeyRange.single(key);
     PreparedStatement select =
-        session.prepare(
-            "SELECT count(*) FROM (SELECT max(id) AS id FROM log WHERE "
-                + Rows.condition("key", range)
-                + " AND id < ? GROUP BY key) h JOIN log l ON l.id = h.id WHERE l.version > 0");
-    select.setLong(Rows.bind(select, 1, range), Ids.first(revision + 1));
+        session.prepare("SELECT coalesce(max(" + AT + "), 0) FROM (" + heads(range) + ") h");
+    bindHeads(select, bindAt(select, revision), range, revision);
     return number(select);
   }
 

@@ -13,10 +13,27 @@ import java.util.List;
  * is left alone; an older one is brought forward, one step for each version, in one transaction.
  */
 final class Schema {
-  static final int VERSION = 1;
+  static final int VERSION = 2;
+
+  /** Keys that are no more, each with the life that ended; see {@link Ranges}. */
+  private static final String LOG_DELETED =
+      "CREATE INDEX log_deleted ON log (key, id, create_revision) WHERE version = 0";
 
   /** The steps that bring a database from version i + 1 to version i + 2. */
-  private static final List<List<String>> MIGRATIONS = List.of();
+  private static final List<List<String>> MIGRATIONS =
+      List.of(
+          List.of(
+              "ALTER TABLE log ADD COLUMN prev bigint NOT NULL DEFAULT 0",
+              """
+              UPDATE log SET prev = coalesce(
+                (SELECT max(q.id) FROM log q WHERE q.key = log.key AND q.id < log.id), 0)
+              WHERE version <> 1""",
+              """
+              UPDATE log SET create_revision = coalesce(
+                (SELECT p.create_revision FROM log p WHERE p.id = log.prev), 0)
+              WHERE version = 0""",
+              "DROP INDEX log_key",
+              LOG_DELETED));
 
   private Schema() {}
 
@@ -41,6 +58,11 @@ final class Schema {
               + VERSION
               + ": start a newer server");
     }
+    upgrade(session, version);
+  }
+
+  /** Brings tables of an older version forward. */
+  static void upgrade(Session session, int version) throws SQLException {
     for (int step = version; step < VERSION; step++) {
       for (String statement : MIGRATIONS.get(step - 1)) {
         session.execute(statement);
@@ -96,12 +118,13 @@ final class Schema {
         CREATE TABLE log (
           id %2$s PRIMARY KEY,
           key %1$s NOT NULL,
+          prev %2$s NOT NULL,
           create_revision %2$s NOT NULL,
           version %2$s NOT NULL,
           lease %2$s NOT NULL,
           value %1$s)"""
             .formatted(bytes, integer),
-        "CREATE INDEX log_key ON log (key, id)",
+        LOG_DELETED,
         """
         CREATE TABLE live (
           key %1$s PRIMARY KEY,

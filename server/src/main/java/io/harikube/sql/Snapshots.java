@@ -38,7 +38,7 @@ public final class Snapshots {
   private static final int SHA_BYTES = 32;
   private static final String LOG_PAGE =
       """
-      SELECT key, id, create_revision, version, lease, value FROM log
+      SELECT key, id, create_revision, version, lease, value, prev FROM log
       WHERE id >= ? AND id < ? ORDER BY id LIMIT ?""";
 
   private Snapshots() {}
@@ -137,7 +137,8 @@ public final class Snapshots {
     List<LogRow> rows = new ArrayList<>();
     try (ResultSet result = select.executeQuery()) {
       while (result.next()) {
-        rows.add(new LogRow(result.getLong(2), Rows.keyValue(result, 1)));
+        KeyValue kv = Rows.keyValue(result, 1);
+        rows.add(new LogRow(result.getLong(2), result.getLong(7), kv.createRevision(), kv));
       }
     }
     return rows;
@@ -181,8 +182,7 @@ public final class Snapshots {
     try {
       copy = Files.createTempFile("harikube-restore", ".db");
       verify(file, copy);
-      try (Session source =
-          new Session(DriverManager.getConnection("jdbc:sqlite:file:" + copy + "?mode=ro"))) {
+      try (Session source = new Session(DriverManager.getConnection("jdbc:sqlite:" + copy))) {
         Meta meta = readMeta(file, source);
         fill(source, meta, options);
         return meta.revision();
@@ -241,6 +241,7 @@ public final class Snapshots {
     try (ResultSet rows = source.prepare("SELECT schema_version FROM meta").executeQuery()) {
       version = rows.next() ? rows.getInt(1) : 0;
       if (version <= Schema.VERSION) {
+        Schema.upgrade(source, version);
         return Meta.read(source);
       }
     } catch (SQLException e) {

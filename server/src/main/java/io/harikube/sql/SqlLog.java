@@ -25,8 +25,7 @@ final class SqlLog implements EventLog {
   private static final String PREVIOUS =
       """
       , p.key, p.id, p.create_revision, p.version, p.lease, p.value
-      FROM log l LEFT JOIN log p
-        ON p.id = (SELECT max(q.id) FROM log q WHERE q.key = l.key AND q.id < l.id)""";
+      FROM log l LEFT JOIN log p ON p.id = l.prev""";
 
   private final Dialect dialect;
   private final Writer writer;

@@ -22,7 +22,7 @@ import org.slf4j.LoggerFactory;
 final class SqliteCheckpointer implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SqliteCheckpointer.class);
   private static final long FRAME_BYTES = 4096 + 24;
-  private static final long STEP_FRAMES = 2048;
+  private static final long STEP_FRAMES = 8192;
   private static final long IDLE_MILLIS = 5000;
 
   private final SqliteReaders.Connector connector;

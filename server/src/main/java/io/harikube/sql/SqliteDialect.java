@@ -34,7 +34,8 @@ final class SqliteDialect implements Dialect {
       SELECT v.id, v.create_revision, v.version, v.lease, l.value
       FROM live v JOIN log l ON l.id = v.id WHERE v.key = ?""";
   private static final String INSERT_LOG =
-      "INSERT INTO log (id, key, create_revision, version, lease, value) VALUES (?, ?, ?, ?, ?, ?)";
+      "INSERT INTO log (id, key, prev, create_revision, version, lease, value)"
+          + " VALUES (?, ?, ?, ?, ?, ?, ?)";
   private static final String UPSERT_LIVE =
       """
       INSERT INTO live (key, id, create_revision, version, lease) VALUES (?, ?, ?, ?, ?)
@@ -161,13 +162,13 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
-  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable KeyValue> known)
+  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
       throws SQLException {
     PreparedStatement select = session.prepare(FETCH);
     for (Bytes key : keys) {
       select.setBytes(1, key.array());
       try (ResultSet rows = select.executeQuery()) {
-        known.put(key, rows.next() ? Rows.keyValue(key, rows, 1) : null);
+        known.put(key, rows.next() ? new Head(rows.getLong(1), Rows.keyValue(key, rows, 1)) : null);
       }
     }
   }
@@ -180,10 +181,11 @@ final class SqliteDialect implements Dialect {
       KeyValue kv = row.kv();
       insert.setLong(1, row.id());
       insert.setBytes(2, kv.key().array());
-      insert.setLong(3, kv.createRevision());
-      insert.setLong(4, kv.version());
-      insert.setLong(5, kv.lease());
-      insert.setBytes(6, kv.version() == 0 ? null : kv.value().array());
+      insert.setLong(3, row.prev());
+      insert.setLong(4, row.created());
+      insert.setLong(5, kv.version());
+      insert.setLong(6, kv.lease());
+      insert.setBytes(7, kv.version() == 0 ? null : kv.value().array());
       insert.executeUpdate();
     }
     PreparedStatement upsert = session.prepare(UPSERT_LIVE);
@@ -205,19 +207,12 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
-  public int compact(Session session, List<LogRow> rows, List<Long> tombstones)
-      throws SQLException {
+  public int delete(Session session, List<Long> ids) throws SQLException {
     int deleted = 0;
-    PreparedStatement older = session.prepare("DELETE FROM log WHERE key = ? AND id < ?");
-    for (LogRow row : rows) {
-      older.setBytes(1, row.kv().key().array());
-      older.setLong(2, row.id());
-      deleted += older.executeUpdate();
-    }
-    PreparedStatement tombstone = session.prepare("DELETE FROM log WHERE id = ?");
-    for (long id : tombstones) {
-      tombstone.setLong(1, id);
-      deleted += tombstone.executeUpdate();
+    PreparedStatement delete = session.prepare("DELETE FROM log WHERE id = ?");
+    for (long id : ids) {
+      delete.setLong(1, id);
+      deleted += delete.executeUpdate();
     }
     return deleted;
   }
