@@ -56,6 +56,7 @@ final class Batch {
   private long compactCursor;
   private int changes;
   private int written;
+  private long writtenBytes;
   private boolean dirty;
 
   Batch(Dialect dialect, Session session, Meta meta, int eventBytes) {
@@ -112,6 +113,11 @@ final class Batch {
   /** How many rows of the log this batch has written. */
   int written() {
     return written;
+  }
+
+  /** How many bytes of values are in the rows that this batch has written. */
+  long writtenBytes() {
+    return writtenBytes;
   }
 
   /** All events of the batch; null if they are too many to keep. */
@@ -283,6 +289,9 @@ final class Batch {
     }
     dialect.write(session, unwritten, unwrittenLive.values());
     written += unwritten.size();
+    for (LogRow row : unwritten) {
+      writtenBytes += row.kv().value().size();
+    }
     unwritten.clear();
     unwrittenLive.clear();
     if (known.size() > 16 * CHUNK) {

@@ -236,7 +236,7 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public void afterCommit(Session session, int changes) {}
+  public void afterCommit(Session session, int changes, long bytes) {}
 
   /** PostgreSQL's autovacuum does this. */
   @Override

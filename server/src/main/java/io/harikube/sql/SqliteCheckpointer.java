@@ -15,14 +15,16 @@ import org.slf4j.LoggerFactory;
  * with a connection of its own does passive checkpoints, whenever the log has grown by a step.
  *
  * <p>A passive checkpoint never gets to the end of a log that is being written, and only a log that
- * has been copied to its end starts anew. So when the log comes near its limit, the writer copies
- * the small rest itself between two commits, and waits for the readers that still look into the
- * log.
+ * has been copied to its end starts anew. So once the log has half of its length, passive
+ * checkpoints follow one another, each with less to copy than the one before, until only little is
+ * left: that the writer copies itself between two commits, and waits for the readers that still
+ * look into the log. A log at its limit it copies whatever is left.
  */
 final class SqliteCheckpointer implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SqliteCheckpointer.class);
   private static final long FRAME_BYTES = 4096 + 24;
-  private static final long STEP_FRAMES = 8192;
+  private static final long STEP_FRAMES = 4096;
+  private static final long REST_FRAMES = 512;
   private static final long IDLE_MILLIS = 5000;
 
   private final SqliteReaders.Connector connector;
@@ -35,6 +37,7 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   private final AtomicLong sinceCheckpoint = new AtomicLong();
   private @Nullable Thread thread;
+  private volatile boolean nearlyDone;
   private volatile boolean closed;
 
   SqliteCheckpointer(SqliteReaders.Connector connector, long limitBytes, StoreMetrics metrics) {
@@ -61,7 +64,10 @@ final class SqliteCheckpointer implements AutoCloseable {
     if (sinceCheckpoint.addAndGet(pages) >= STEP_FRAMES) {
       wake.release();
     }
-    if (length >= limitFrames && !restart(session)) {
+    if (nearlyDone) {
+      nearlyDone = false;
+      restart(session);
+    } else if (length >= limitFrames && !restart(session)) {
       LOG.warn("readers kept the write-ahead log from starting anew at {} bytes", walBytes());
       frames.addAndGet(-STEP_FRAMES);
     }
@@ -69,7 +75,7 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   private boolean restart(Session session) {
     try {
-      return checkpoint(session, "RESTART");
+      return checkpoint(session, "RESTART") == 0;
     } catch (SQLException e) {
       LOG.debug("a checkpoint is put off: {}", e.getMessage());
       return false;
@@ -88,7 +94,7 @@ final class SqliteCheckpointer implements AutoCloseable {
         boolean grown = wake.tryAcquire(IDLE_MILLIS, TimeUnit.MILLISECONDS);
         wake.drainPermits();
         if (grown) {
-          attempt(session, "PASSIVE");
+          nearlyDone = converge(session);
         } else if (frames.get() > 0 && sinceCheckpoint.getAndSet(0) == 0) {
           attempt(session, "TRUNCATE");
         }
@@ -100,27 +106,46 @@ final class SqliteCheckpointer implements AutoCloseable {
     }
   }
 
+  /** Copies the log; answers whether it is long and nearly copied. */
+  private boolean converge(Session session) {
+    long before = Long.MAX_VALUE;
+    long rest = attempt(session, "PASSIVE");
+    while (frames.get() >= limitFrames / 2 && rest < before && !closed) {
+      // What the writer has added meanwhile is not among what SQLite says is left.
+      long added = sinceCheckpoint.get();
+      if (rest + added <= REST_FRAMES) {
+        return true;
+      }
+      before = rest + added;
+      rest = attempt(session, "PASSIVE");
+    }
+    return false;
+  }
+
   /** What cannot be copied now, because somebody is in the way, is copied the next time. */
-  private void attempt(Session session, String mode) {
+  private long attempt(Session session, String mode) {
     long begin = System.nanoTime();
     try {
-      checkpoint(session, mode);
+      long rest = checkpoint(session, mode);
       metrics.time(StoreMetrics.Time.CHECKPOINT, System.nanoTime() - begin);
+      return rest;
     } catch (SQLException e) {
       LOG.debug("a checkpoint is put off: {}", e.getMessage());
+      return Long.MAX_VALUE;
     }
   }
 
-  /** Answers whether everything in the log has been copied. */
-  private boolean checkpoint(Session session, String mode) throws SQLException {
+  /** Answers how many frames of the log were not copied. */
+  private long checkpoint(Session session, String mode) throws SQLException {
     sinceCheckpoint.set(0);
     try (ResultSet rows = session.prepare("PRAGMA wal_checkpoint(" + mode + ")").executeQuery()) {
-      if (!rows.next()) {
-        return false;
+      if (!rows.next() || rows.getInt(1) != 0) {
+        return Long.MAX_VALUE;
       }
-      boolean complete = rows.getInt(1) == 0 && rows.getLong(3) >= rows.getLong(2);
-      frames.set(complete && !mode.equals("PASSIVE") ? 0 : Math.max(0, rows.getLong(2)));
-      return complete;
+      long length = Math.max(0, rows.getLong(2));
+      long rest = length - Math.max(0, rows.getLong(3));
+      frames.set(rest == 0 && !mode.equals("PASSIVE") ? 0 : length);
+      return rest;
     }
   }
 

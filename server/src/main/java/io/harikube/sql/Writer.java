@@ -178,7 +178,7 @@ final class Writer implements AutoCloseable {
         dialect.commit(session);
         measure(batch, rest.size(), begin, sealed);
         committed(batch, rest);
-        dialect.afterCommit(session, batch.written());
+        dialect.afterCommit(session, batch.written(), batch.writtenBytes());
         if (housekeeping) {
           housekeeping = false;
           dialect.defragment(session);
