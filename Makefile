@@ -84,10 +84,14 @@ build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/c
 DATA ?= build/run
 
 # value: a $ in a password stays. exec: Ctrl-C finds only make and the program, which stops in order.
+# The endpoint may have a password, so it goes through the environment, which only its owner sees.
 .PHONY: run
+ifdef ENDPOINT
+run: export HARIKUBE_ENDPOINT = $(value ENDPOINT)
+endif
 run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/e2e/run ## Kubernetes on HariKube until Ctrl-C. PORT=, DATA=, ENDPOINT=postgres://…, STORE=etcd.
 	@exec build/e2e/run -bin $(bin) -data '$(value DATA)' $(if $(PORT),-port '$(PORT)') \
-	  $(if $(ENDPOINT),-endpoint '$(value ENDPOINT)') $(if $(filter etcd,$(STORE)),-store etcd)
+	  $(if $(filter etcd,$(STORE)),-store etcd)
 
 # ---- Test --------------------------------------------------------------------------------------
 

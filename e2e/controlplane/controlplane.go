@@ -94,7 +94,7 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 		return "", err
 	}
 	address = fmt.Sprintf("127.0.0.1:%d", ports[0])
-	name, args := c.config.Store.command(serving{
+	store := c.config.Store.command(serving{
 		data:           c.config.Data,
 		address:        address,
 		metricsAddress: fmt.Sprintf("127.0.0.1:%d", ports[1]),
@@ -108,7 +108,7 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 			"--cert="+c.pki.path("store-client.crt"), "--key="+c.pki.path("store-client.key"),
 			"--command-timeout=2s", "endpoint", "health")
 	}
-	return address, c.startProcess(ctx, name, "https://"+address, health, args...)
+	return address, c.startProcess(ctx, store, "https://"+address, health)
 }
 
 func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
@@ -117,27 +117,28 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 	if err != nil {
 		return err
 	}
-	return c.startProcess(ctx, "kube-apiserver", url, c.pki.probe(url+"/readyz"),
-		"--etcd-servers=https://"+store,
-		"--etcd-cafile="+c.pki.path("ca.crt"),
-		"--etcd-certfile="+c.pki.path("store-client.crt"),
-		"--etcd-keyfile="+c.pki.path("store-client.key"),
+	server := command{program: "kube-apiserver", args: []string{
+		"--etcd-servers=https://" + store,
+		"--etcd-cafile=" + c.pki.path("ca.crt"),
+		"--etcd-certfile=" + c.pki.path("store-client.crt"),
+		"--etcd-keyfile=" + c.pki.path("store-client.key"),
 		"--watch-cache=false",
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", c.config.Port),
-		"--tls-cert-file="+c.pki.path("apiserver.crt"),
-		"--tls-private-key-file="+c.pki.path("apiserver.key"),
-		"--client-ca-file="+c.pki.path("ca.crt"),
+		"--tls-cert-file=" + c.pki.path("apiserver.crt"),
+		"--tls-private-key-file=" + c.pki.path("apiserver.key"),
+		"--client-ca-file=" + c.pki.path("ca.crt"),
 		"--authorization-mode=Node,RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file="+c.pki.path("service-account.key"),
-		"--service-account-signing-key-file="+c.pki.path("service-account.key"),
-		"--service-cluster-ip-range="+serviceRange,
+		"--service-account-key-file=" + c.pki.path("service-account.key"),
+		"--service-account-signing-key-file=" + c.pki.path("service-account.key"),
+		"--service-cluster-ip-range=" + serviceRange,
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",
-	)
+	}}
+	return c.startProcess(ctx, server, url, c.pki.probe(url+"/readyz"))
 }
 
 func (c *ControlPlane) startControllerManager(ctx context.Context) error {
@@ -160,29 +161,30 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		}
 		return hasWorked(ctx)
 	}
-	return c.startProcess(ctx, "kube-controller-manager", url, ready,
-		"--kubeconfig="+kubeconfig,
-		"--authentication-kubeconfig="+kubeconfig,
-		"--authorization-kubeconfig="+kubeconfig,
+	manager := command{program: "kube-controller-manager", args: []string{
+		"--kubeconfig=" + kubeconfig,
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", ports[0]),
-		"--tls-cert-file="+c.pki.path("apiserver.crt"),
-		"--tls-private-key-file="+c.pki.path("apiserver.key"),
-		"--root-ca-file="+c.pki.path("ca.crt"),
-		"--service-account-private-key-file="+c.pki.path("service-account.key"),
+		"--tls-cert-file=" + c.pki.path("apiserver.crt"),
+		"--tls-private-key-file=" + c.pki.path("apiserver.key"),
+		"--root-ca-file=" + c.pki.path("ca.crt"),
+		"--service-account-private-key-file=" + c.pki.path("service-account.key"),
 		"--use-service-account-credentials",
 		// Alone on its API server: an election would only delay the next start.
 		"--leader-elect=false",
-	)
+	}}
+	return c.startProcess(ctx, manager, url, ready)
 }
 
 // startProcess starts a program and waits until its probe succeeds.
 func (c *ControlPlane) startProcess(
-	ctx context.Context, name, where string, probe func(context.Context) error, args ...string,
+	ctx context.Context, command command, where string, probe func(context.Context) error,
 ) error {
 	began := time.Now()
-	p, err := startProcess(
-		filepath.Join(c.config.Bin, name), filepath.Join(c.config.Data, "log", name+".log"), c.exits, args...)
+	name := command.program
+	p, err := startProcess(c.config.Bin, command, filepath.Join(c.config.Data, "log", name+".log"), c.exits)
 	if err != nil {
 		return fmt.Errorf("%s does not start: %w", name, err)
 	}

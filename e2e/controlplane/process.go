@@ -31,19 +31,20 @@ type process struct {
 	err  error         // how it exited; to read after done
 }
 
-// startProcess starts a program whose exit is sent to exits.
-func startProcess(program, log string, exits chan<- *process, args ...string) (*process, error) {
+// startProcess starts a program of a folder; its exit is sent to exits.
+func startProcess(folder string, command command, log string, exits chan<- *process) (*process, error) {
 	output, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
 	defer output.Close()
 	p := &process{
-		name: filepath.Base(program),
+		name: command.program,
 		log:  log,
-		cmd:  exec.Command(program, args...),
+		cmd:  exec.Command(filepath.Join(folder, command.program), command.args...),
 		done: make(chan struct{}),
 	}
+	p.cmd.Env = append(os.Environ(), command.env...)
 	p.cmd.Stdout = output
 	p.cmd.Stderr = output
 	// A group of its own: the terminal's Ctrl-C is for us, who stop the components in order.

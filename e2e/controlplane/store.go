@@ -8,7 +8,14 @@ import (
 // Store is a server of the etcd API that keeps the API server's data.
 type Store interface {
 	// command returns the program, from the folder of programs, and its arguments.
-	command(serving) (program string, args []string)
+	command(serving) command
+}
+
+// command is a program from the folder of programs, with what it has beyond this program's environment.
+type command struct {
+	program string
+	args    []string
+	env     []string
 }
 
 // serving is how a store is reached and where it may put files.
@@ -23,30 +30,29 @@ type HariKube struct {
 	Endpoint string
 }
 
-func (h HariKube) command(s serving) (string, []string) {
+func (h HariKube) command(s serving) command {
 	endpoint := h.Endpoint
 	if endpoint == "" {
 		file := url.URL{Scheme: "sqlite", Path: filepath.Join(s.data, "harikube.db")}
 		endpoint = file.String()
 	}
-	return "harikube", []string{
+	return command{program: "harikube", args: []string{
 		"server",
-		"--endpoint=" + endpoint,
 		"--listen-address=" + s.address,
 		"--metrics-bind-address=" + s.metricsAddress,
 		"--server-cert-file=" + s.cert,
 		"--server-key-file=" + s.key,
 		"--trusted-ca-file=" + s.clientCA,
-	}
+	}, env: []string{"HARIKUBE_ENDPOINT=" + endpoint}} // which may have a password: everyone sees arguments
 }
 
 // Etcd is the store that Kubernetes was made for. The tests run on it as well: a test that fails there
 // asks for something that Kubernetes does not promise.
 type Etcd struct{}
 
-func (Etcd) command(s serving) (string, []string) {
+func (Etcd) command(s serving) command {
 	const peer = "http://127.0.0.1:0" // alone in its cluster: any free port
-	return "etcd", []string{
+	return command{program: "etcd", args: []string{
 		"--data-dir=" + filepath.Join(s.data, "etcd"),
 		"--listen-client-urls=https://" + s.address,
 		"--advertise-client-urls=https://" + s.address,
@@ -58,5 +64,5 @@ func (Etcd) command(s serving) (string, []string) {
 		"--key-file=" + s.key,
 		"--trusted-ca-file=" + s.clientCA,
 		"--client-cert-auth",
-	}
+	}}
 }

@@ -121,6 +121,16 @@ func (s *Server) Launch(t testing.TB) {
 	}()
 }
 
+// Runs tells whether the program has not ended.
+func (s *Server) Runs() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // Kill is a crash: it returns when nothing of the program is left.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()

@@ -17,14 +17,16 @@ import (
 
 func main() {
 	var (
-		bin      = flag.String("bin", "build/bin", "folder of the programs")
-		data     = flag.String("data", "build/run", "folder of the data, certificates and logs")
-		port     = flag.Int("port", 0, "port of the API server (default: 6443, or the next free one)")
-		store    = flag.String("store", "harikube", "what keeps the data: harikube, or etcd to compare")
-		endpoint = flag.String("endpoint", "", "database of HariKube (default: a SQLite file in the data folder)")
+		bin   = flag.String("bin", "build/bin", "folder of the programs")
+		data  = flag.String("data", "build/run", "folder of the data, certificates and logs")
+		port  = flag.Int("port", 0, "port of the API server (default: 6443, or the next free one)")
+		store = flag.String("store", "harikube", "what keeps the data: harikube, or etcd to compare")
+
+		// The database, by default a SQLite file in the data folder. Not a flag: it may have a password.
+		endpoint = os.Getenv("HARIKUBE_ENDPOINT")
 	)
 	flag.Parse()
-	if err := run(*bin, *data, *port, *store, *endpoint); err != nil {
+	if err := run(*bin, *data, *port, *store, endpoint); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
