@@ -3,6 +3,7 @@ package io.harikube.cli;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.Snapshots;
 import io.harikube.sql.SqlStore;
+import io.harikube.store.AttributeReader;
 import io.harikube.tls.TlsException;
 import java.io.PrintWriter;
 import java.time.InstantSource;
@@ -42,7 +43,10 @@ public final class Main {
   /** The parts of a real server. */
   static Parts parts() {
     return new Parts(
-        SqlStore::open, EtcdFrontend::serve, Snapshots::restore, InstantSource.system());
+        (options, clock, metrics) -> SqlStore.open(options, clock, metrics, AttributeReader.NONE),
+        EtcdFrontend::serve,
+        Snapshots::restore,
+        InstantSource.system());
   }
 
   /** The command line, with everything that it takes from its surroundings. */

@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import static java.util.Objects.requireNonNull;
 
+import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
@@ -45,6 +46,7 @@ final class Batch {
   private final Map<Bytes, @Nullable Head> known = new HashMap<>();
 
   private final Map<Long, Boolean> leases = new HashMap<>();
+  private final AttributeChanges attributes = new AttributeChanges();
   private final List<LogRow> unwritten = new ArrayList<>();
   private final Map<Bytes, LogRow> unwrittenLive = new LinkedHashMap<>();
 
@@ -54,12 +56,18 @@ final class Batch {
   private long compacted;
   private long compacting;
   private long compactCursor;
+  private long indexed;
+  private boolean hasAttributes;
   private int changes;
   private int written;
   private long writtenBytes;
   private boolean dirty;
 
-  Batch(Dialect dialect, Session session, Meta meta, int eventBytes) {
+  /**
+   * @param hasAttributes false only if no key has attributes
+   */
+  Batch(Dialect dialect, Session session, Meta meta, int eventBytes, boolean hasAttributes) {
+    this.hasAttributes = hasAttributes;
     this.dialect = dialect;
     this.session = session;
     this.meta = meta;
@@ -68,6 +76,7 @@ final class Batch {
     this.compacted = meta.compacted();
     this.compacting = meta.compacting();
     this.compactCursor = meta.compactCursor();
+    this.indexed = meta.indexed();
   }
 
   Session session() {
@@ -100,6 +109,12 @@ final class Batch {
     dirty = true;
   }
 
+  /** Notes that from now on the attributes of all keys are known. */
+  void setIndexed() {
+    indexed = revision;
+    dirty = true;
+  }
+
   /** Says that something other than a key has been written. */
   void markDirty() {
     dirty = true;
@@ -128,6 +143,12 @@ final class Batch {
   /** Reads all of {@code keys} that are not known yet. */
   void prefetch(Collection<Bytes> keys) throws SQLException {
     dialect.fetch(session, keys, known);
+    if (hasAttributes) {
+      List<Bytes> present = keys.stream().filter(key -> known.get(key) != null).toList();
+      if (!present.isEmpty()) {
+        dialect.fetchAttributes(session, present, attributes);
+      }
+    }
   }
 
   @Nullable KeyValue get(Bytes key) throws SQLException {
@@ -176,8 +197,13 @@ final class Batch {
     dirty = true;
   }
 
-  /** Sets a key in the running transaction; answers what it was before. */
-  @Nullable KeyValue put(Bytes key, Bytes value, long lease) throws SQLException {
+  /**
+   * Sets a key in the running transaction; answers what it was before.
+   *
+   * @param newAttributes null for those that it has
+   */
+  @Nullable KeyValue put(Bytes key, Bytes value, long lease, @Nullable Attributes newAttributes)
+      throws SQLException {
     Head head = head(key);
     KeyValue before = head == null ? null : head.kv();
     KeyValue after =
@@ -185,7 +211,11 @@ final class Batch {
             ? new KeyValue(key, revision + 1, revision + 1, 1, value, lease)
             : new KeyValue(
                 key, before.createRevision(), revision + 1, before.version() + 1, value, lease);
-    known.put(key, new Head(change(after, head), after));
+    long id = change(after, head);
+    known.put(key, new Head(id, after));
+    if (newAttributes != null) {
+      setAttributes(key, head != null, newAttributes, id);
+    }
     return before;
   }
 
@@ -195,9 +225,41 @@ final class Batch {
     if (head == null) {
       return null;
     }
-    change(KeyValue.deleted(key, revision + 1), head);
+    long id = change(KeyValue.deleted(key, revision + 1), head);
     known.put(key, null);
+    setAttributes(key, true, Attributes.NONE, id);
     return head.kv();
+  }
+
+  private void setAttributes(Bytes key, boolean existed, Attributes after, long id)
+      throws SQLException {
+    boolean none = after.values().isEmpty();
+    if (none && (!existed || !hasAttributes)) {
+      return;
+    }
+    if (!attributes.knows(key)) {
+      if (existed && hasAttributes) {
+        dialect.fetchAttributes(session, List.of(key), attributes);
+      } else {
+        attributes.loaded(key, Map.of());
+      }
+    }
+    attributes.set(key, after, id);
+    hasAttributes |= !none;
+  }
+
+  /** Notes the attributes of a key that has not been changed since that revision. */
+  void index(Bytes key, long modRevision, Attributes found) throws SQLException {
+    Head head = head(key);
+    if (head != null && head.kv().modRevision() == modRevision) {
+      setAttributes(key, true, found, head.id());
+      dirty = true;
+    }
+  }
+
+  /** Whether any key has attributes. */
+  boolean hasAttributes() {
+    return hasAttributes;
   }
 
   /**
@@ -284,10 +346,14 @@ final class Batch {
 
   /** Writes all changes to the database. */
   void write() throws SQLException {
-    if (unwritten.isEmpty()) {
+    if (unwritten.isEmpty() && attributes.isEmpty()) {
       return;
     }
     dialect.write(session, unwritten, unwrittenLive.values());
+    if (!attributes.isEmpty()) {
+      dialect.writeAttributes(session, attributes);
+      attributes.written();
+    }
     written += unwritten.size();
     for (LogRow row : unwritten) {
       writtenBytes += row.kv().value().size();
@@ -296,6 +362,7 @@ final class Batch {
     unwrittenLive.clear();
     if (known.size() > 16 * CHUNK) {
       known.clear();
+      attributes.clear();
     }
   }
 
@@ -310,13 +377,14 @@ final class Batch {
     PreparedStatement update =
         session.prepare(
             "UPDATE meta SET revision = ?, compacted = ?, compacting = ?, compact_cursor = ?,"
-                + " commits = ? WHERE epoch = ?");
+                + " commits = ?, indexed = ? WHERE epoch = ?");
     update.setLong(1, revision);
     update.setLong(2, compacted);
     update.setLong(3, compacting);
     update.setLong(4, compactCursor);
     update.setLong(5, meta.commits() + 1);
-    update.setLong(6, meta.epoch());
+    update.setLong(6, indexed);
+    update.setLong(7, meta.epoch());
     return update.executeUpdate() == 1;
   }
 
@@ -330,6 +398,7 @@ final class Batch {
         meta.epoch(),
         meta.commits() + 1,
         meta.clusterId(),
-        meta.memberId());
+        meta.memberId(),
+        indexed);
   }
 }

@@ -145,6 +145,10 @@ final class Compactor implements AutoCloseable {
       metrics.time(StoreMetrics.Time.COMPACTION, System.nanoTime() - begin);
       boolean more = true;
       while (more && !closed) {
+        more = run(batch -> endAttributes(batch, target));
+      }
+      more = true;
+      while (more && !closed) {
         more = run(batch -> vacuum(batch));
       }
       return true;
@@ -155,6 +159,24 @@ final class Compactor implements AutoCloseable {
       LOG.warn("the compaction could not read the log and tries again: {}", e.getMessage());
       return false;
     }
+  }
+
+  /** Deletes attributes that ended before all revisions that can still be read. */
+  private boolean endAttributes(Batch batch, long target) throws SQLException {
+    batch.write();
+    PreparedStatement delete =
+        batch
+            .session()
+            .prepare(
+                "DELETE FROM attribute_past WHERE (key, name, from_id) IN (SELECT key, name, from_id"
+                    + " FROM attribute_past WHERE to_id < ? ORDER BY to_id LIMIT ?)");
+    delete.setLong(1, Ids.first(target + 1));
+    delete.setInt(2, options.compactionBatch());
+    int deleted = delete.executeUpdate();
+    if (deleted > 0) {
+      batch.markDirty();
+    }
+    return deleted == options.compactionBatch();
   }
 
   private boolean vacuum(Batch batch) throws SQLException {

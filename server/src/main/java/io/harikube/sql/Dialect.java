@@ -24,6 +24,9 @@ interface Dialect extends AutoCloseable {
   /** The statements that make the schema, of the newest version, in an empty database. */
   List<String> schema();
 
+  /** The statements that make the tables of attributes. */
+  List<String> attributeSchema();
+
   /** Whether the database has the table meta. */
   boolean hasSchema(Session session) throws SQLException;
 
@@ -52,6 +55,13 @@ interface Dialect extends AutoCloseable {
    *     live
    */
   void write(Session session, List<LogRow> log, Collection<LogRow> live) throws SQLException;
+
+  /** Reads the attributes of {@code keys} that are not known yet. */
+  void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
+      throws SQLException;
+
+  /** Writes the changes of attributes. */
+  void writeAttributes(Session session, AttributeChanges changes) throws SQLException;
 
   /** Deletes rows of the log; answers how many of them there were. */
   int delete(Session session, List<Long> ids) throws SQLException;

@@ -13,6 +13,8 @@ import java.sql.SQLException;
  *     that began before the compaction may go on at or above it
  * @param compactCursor the id from which on the deletion goes on
  * @param epoch the writer that may commit
+ * @param indexed the revision from which on the attributes of all keys are known; -1 if they are
+ *     being gathered yet
  * @param commits counts commits; tells whether a commit whose answer was lost took place
  */
 record Meta(
@@ -23,10 +25,12 @@ record Meta(
     long epoch,
     long commits,
     long clusterId,
-    long memberId) {
+    long memberId,
+    long indexed) {
 
   static final String COLUMNS =
-      "revision, compacted, compacting, compact_cursor, epoch, commits, cluster_id, member_id";
+      "revision, compacted, compacting, compact_cursor, epoch, commits, cluster_id, member_id,"
+          + " indexed";
 
   static final String SELECT = "SELECT " + COLUMNS + " FROM meta";
 
@@ -43,7 +47,8 @@ record Meta(
           rows.getLong(5),
           rows.getLong(6),
           rows.getLong(7),
-          rows.getLong(8));
+          rows.getLong(8),
+          rows.getLong(9));
     }
   }
 }

@@ -3,6 +3,7 @@ package io.harikube.sql;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
 import java.sql.Array;
 import java.sql.Connection;
@@ -13,9 +14,13 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Properties;
+import java.util.function.Function;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -78,6 +83,11 @@ final class PostgresDialect implements Dialect {
   @Override
   public List<String> schema() {
     return Schema.statements("bytea", "bigint", "");
+  }
+
+  @Override
+  public List<String> attributeSchema() {
+    return Schema.attributeStatements("bytea", "bigint", "");
   }
 
   @Override
@@ -148,12 +158,12 @@ final class PostgresDialect implements Dialect {
       throws SQLException {
     Connection connection = session.connection();
     PreparedStatement insert = session.prepare(INSERT_LOG);
-    insert.setArray(1, longs(connection, log, LogRow::id));
-    insert.setArray(2, keys(connection, log));
-    insert.setArray(3, longs(connection, log, LogRow::prev));
-    insert.setArray(4, longs(connection, log, LogRow::created));
-    insert.setArray(5, longs(connection, log, row -> row.kv().version()));
-    insert.setArray(6, longs(connection, log, row -> row.kv().lease()));
+    insert.setArray(1, longs(session, log, LogRow::id));
+    insert.setArray(2, bytes(session, log, row -> row.kv().key().array()));
+    insert.setArray(3, longs(session, log, LogRow::prev));
+    insert.setArray(4, longs(session, log, LogRow::created));
+    insert.setArray(5, longs(session, log, row -> row.kv().version()));
+    insert.setArray(6, longs(session, log, row -> row.kv().lease()));
     byte[] @Nullable [] values = new byte[log.size()] @Nullable [];
     for (int i = 0; i < values.length; i++) {
       KeyValue kv = log.get(i).kv();
@@ -168,40 +178,115 @@ final class PostgresDialect implements Dialect {
     }
     if (!set.isEmpty()) {
       PreparedStatement upsert = session.prepare(UPSERT_LIVE);
-      upsert.setArray(1, keys(connection, set));
-      upsert.setArray(2, longs(connection, set, LogRow::id));
-      upsert.setArray(3, longs(connection, set, row -> row.kv().createRevision()));
-      upsert.setArray(4, longs(connection, set, row -> row.kv().version()));
-      upsert.setArray(5, longs(connection, set, row -> row.kv().lease()));
+      upsert.setArray(1, bytes(session, set, row -> row.kv().key().array()));
+      upsert.setArray(2, longs(session, set, LogRow::id));
+      upsert.setArray(3, longs(session, set, row -> row.kv().createRevision()));
+      upsert.setArray(4, longs(session, set, row -> row.kv().version()));
+      upsert.setArray(5, longs(session, set, row -> row.kv().lease()));
       upsert.executeUpdate();
     }
     if (!gone.isEmpty()) {
       PreparedStatement delete = session.prepare("DELETE FROM live WHERE key = ANY (?)");
-      delete.setArray(1, keys(connection, gone));
+      delete.setArray(1, bytes(session, gone, row -> row.kv().key().array()));
       delete.executeUpdate();
     }
   }
 
-  /** Takes a number from a row. */
-  private interface Column {
-    long of(LogRow row);
-  }
-
-  private static Array longs(Connection connection, List<LogRow> rows, Column column)
+  @Override
+  public void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
       throws SQLException {
-    long[] values = new long[rows.size()];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = column.of(rows.get(i));
+    Map<Bytes, Map<String, AttributeChanges.Held>> found = new HashMap<>();
+    byte[][] arrays = new byte[keys.size()][];
+    int i = 0;
+    for (Bytes key : keys) {
+      found.put(key, new HashMap<>());
+      arrays[i++] = key.array();
     }
-    return connection.unwrap(org.postgresql.PGConnection.class).createArrayOf("bigint", values);
+    PreparedStatement select =
+        session.prepare("SELECT key, name, value, from_id FROM attribute WHERE key = ANY (?)");
+    select.setArray(1, session.connection().createArrayOf("bytea", arrays));
+    try (ResultSet rows = select.executeQuery()) {
+      while (rows.next()) {
+        found
+            .computeIfAbsent(Rows.bytes(rows, 1), _ -> new HashMap<>())
+            .put(
+                Rows.text(rows, 2), new AttributeChanges.Held(Rows.text(rows, 3), rows.getLong(4)));
+      }
+    }
+    found.forEach(into::loaded);
   }
 
-  private static Array keys(Connection connection, List<LogRow> rows) throws SQLException {
-    byte[][] keys = new byte[rows.size()][];
-    for (int i = 0; i < keys.length; i++) {
-      keys[i] = rows.get(i).kv().key().array();
+  @Override
+  public void writeAttributes(Session session, AttributeChanges changes) throws SQLException {
+    List<AttributeChanges.Row> deletions = changes.deletions();
+    if (!deletions.isEmpty()) {
+      PreparedStatement delete =
+          session.prepare(
+              "DELETE FROM attribute a USING unnest(?, ?) AS gone (key, name)"
+                  + " WHERE a.key = gone.key AND a.name = gone.name");
+      delete.setArray(1, bytes(session, deletions, row -> row.key().array()));
+      delete.setArray(2, bytes(session, deletions, row -> Rows.bytes(row.name())));
+      delete.executeUpdate();
     }
-    return connection.createArrayOf("bytea", keys);
+    List<AttributeChanges.Row> upserts = changes.upserts();
+    if (!upserts.isEmpty()) {
+      PreparedStatement upsert =
+          session.prepare(
+              """
+              INSERT INTO attribute (key, name, value, number, from_id)
+              SELECT * FROM unnest(?, ?, ?, ?, ?)
+              ON CONFLICT (key, name) DO UPDATE SET value = excluded.value,
+                number = excluded.number, from_id = excluded.from_id""");
+      bind(session, upsert, upserts);
+      upsert.executeUpdate();
+    }
+    List<AttributeChanges.Past> past = changes.past();
+    if (!past.isEmpty()) {
+      PreparedStatement insert =
+          session.prepare(
+              "INSERT INTO attribute_past (key, name, value, number, from_id, to_id)"
+                  + " SELECT * FROM unnest(?, ?, ?, ?, ?, ?)");
+      bind(
+          session,
+          insert,
+          past.stream()
+              .map(row -> new AttributeChanges.Row(row.key(), row.name(), row.held()))
+              .toList());
+      insert.setArray(6, longs(session, past, AttributeChanges.Past::to));
+      insert.executeUpdate();
+    }
+  }
+
+  private static void bind(
+      Session session, PreparedStatement statement, List<AttributeChanges.Row> rows)
+      throws SQLException {
+    statement.setArray(1, bytes(session, rows, row -> row.key().array()));
+    statement.setArray(2, bytes(session, rows, row -> Rows.bytes(row.name())));
+    statement.setArray(3, bytes(session, rows, row -> Rows.bytes(row.held().value())));
+    @Nullable Long[] numbers = new @Nullable Long[rows.size()];
+    for (int i = 0; i < numbers.length; i++) {
+      OptionalLong number = Filter.integer(rows.get(i).held().value());
+      numbers[i] = number.isPresent() ? (Long) number.getAsLong() : null;
+    }
+    statement.setArray(4, session.connection().createArrayOf("bigint", numbers));
+    statement.setArray(5, longs(session, rows, row -> row.held().from()));
+  }
+
+  private static <T> Array bytes(Session session, List<T> rows, Function<T, byte[]> column)
+      throws SQLException {
+    byte[][] values = new byte[rows.size()][];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = column.apply(rows.get(i));
+    }
+    return session.connection().createArrayOf("bytea", values);
+  }
+
+  private static <T> Array longs(Session session, List<T> rows, ToLongFunction<T> column)
+      throws SQLException {
+    return session
+        .connection()
+        .unwrap(org.postgresql.PGConnection.class)
+        .createArrayOf("bigint", rows.stream().mapToLong(column).toArray());
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.harikube.sql;
 
 import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.MemoryBudget;
@@ -197,20 +198,22 @@ final class RangeReader {
       int before = collector.size();
       long bytesBefore = collector.bytes();
       collector.page(pageBytes);
-      Bytes next =
-          meta.revision() == at
-              ? Ranges.live(session, rest, want, query.keysOnly(), collector)
-              : Ranges.history(session, rest, at, want, query.keysOnly(), collector);
+      boolean filtered = !query.filter().isEmpty() && meta.indexed() >= 0 && at >= meta.indexed();
+      Bytes next = filtered ? filtered(session, meta, want) : unfiltered(session, meta, want);
       int got = collector.size() - before;
       taken += got;
       if (query.limit() > 0 && taken > query.limit()) {
         collector.removeLast();
         taken--;
         more = true;
+        done = true;
+        if (filtered) {
+          count = taken + 1;
+          return;
+        }
         count = count(session, meta);
         Bytes last = collector.size() > 0 ? collector.last().key() : lastOfPart;
         counts.put(query.range().end(), at, last.successor(), count - taken);
-        done = true;
       } else if (next == null) {
         count = taken;
         done = true;
@@ -219,6 +222,19 @@ final class RangeReader {
         long average = got == 0 ? 1 : Math.max(1, (collector.bytes() - bytesBefore) / got);
         rows = Math.clamp(pageBytes / average, 1, PAGE_ROWS);
       }
+    }
+
+    private @Nullable Bytes unfiltered(Session session, Meta meta, long want) throws SQLException {
+      return meta.revision() == at
+          ? Ranges.live(session, rest, want, query.keysOnly(), collector)
+          : Ranges.history(session, rest, at, want, query.keysOnly(), collector);
+    }
+
+    private @Nullable Bytes filtered(Session session, Meta meta, long want) throws SQLException {
+      Filter filter = query.filter();
+      return meta.revision() == at
+          ? FilteredRanges.live(session, rest, want, query.keysOnly(), filter, collector)
+          : FilteredRanges.history(session, rest, at, want, query.keysOnly(), filter, collector);
     }
 
     private long count(Session session, Meta meta) throws SQLException {

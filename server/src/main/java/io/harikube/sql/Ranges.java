@@ -37,7 +37,7 @@ final class Ranges {
   private Ranges() {}
 
   /** The last changes of all keys that there were at a revision, in the life that they had then. */
-  private static String heads(KeyRange range) {
+  static String heads(KeyRange range) {
     String condition = Rows.condition("key", range) + " AND create_revision <= ?";
     return "SELECT key, id FROM live WHERE "
         + condition

@@ -3,6 +3,7 @@ package io.harikube.sql;
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
+import java.nio.charset.StandardCharsets;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -25,6 +26,16 @@ final class Rows {
     }
     statement.setBytes(index + 1, end.array());
     return index + 2;
+  }
+
+  /** A name or value of an attribute: text is kept as bytes, so that no collation touches it. */
+  static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  static String text(ResultSet rows, int column) throws SQLException {
+    byte[] array = rows.getBytes(column);
+    return array == null ? "" : new String(array, StandardCharsets.UTF_8);
   }
 
   static Bytes bytes(ResultSet rows, int column) throws SQLException {

@@ -4,6 +4,7 @@ import java.security.SecureRandom;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -13,27 +14,31 @@ import java.util.List;
  * is left alone; an older one is brought forward, one step for each version, in one transaction.
  */
 final class Schema {
-  static final int VERSION = 2;
+  static final int VERSION = 3;
 
   /** Keys that are no more, each with the life that ended; see {@link Ranges}. */
   private static final String LOG_DELETED =
       "CREATE INDEX log_deleted ON log (key, id, create_revision) WHERE version = 0";
 
   /** The steps that bring a database from version i + 1 to version i + 2. */
-  private static final List<List<String>> MIGRATIONS =
-      List.of(
-          List.of(
-              "ALTER TABLE log ADD COLUMN prev bigint NOT NULL DEFAULT 0",
-              """
+  private static List<List<String>> migrations(Dialect dialect) {
+    return List.of(
+        List.of(
+            "ALTER TABLE log ADD COLUMN prev bigint NOT NULL DEFAULT 0",
+            """
               UPDATE log SET prev = coalesce(
                 (SELECT max(q.id) FROM log q WHERE q.key = log.key AND q.id < log.id), 0)
               WHERE version <> 1""",
-              """
+            """
               UPDATE log SET create_revision = coalesce(
                 (SELECT p.create_revision FROM log p WHERE p.id = log.prev), 0)
               WHERE version = 0""",
-              "DROP INDEX log_key",
-              LOG_DELETED));
+            "DROP INDEX log_key",
+            LOG_DELETED),
+        concat(
+            List.of("ALTER TABLE meta ADD COLUMN indexed bigint NOT NULL DEFAULT -1"),
+            dialect.attributeSchema()));
+  }
 
   private Schema() {}
 
@@ -58,13 +63,13 @@ final class Schema {
               + VERSION
               + ": start a newer server");
     }
-    upgrade(session, version);
+    upgrade(dialect, session, version);
   }
 
   /** Brings tables of an older version forward. */
-  static void upgrade(Session session, int version) throws SQLException {
+  static void upgrade(Dialect dialect, Session session, int version) throws SQLException {
     for (int step = version; step < VERSION; step++) {
-      for (String statement : MIGRATIONS.get(step - 1)) {
+      for (String statement : migrations(dialect).get(step - 1)) {
         session.execute(statement);
       }
     }
@@ -87,8 +92,8 @@ final class Schema {
     PreparedStatement insert =
         session.prepare(
             "INSERT INTO meta (one, schema_version, cluster_id, member_id, writer, epoch, commits,"
-                + " revision, compacted, compacting, compact_cursor)"
-                + " VALUES (1, ?, ?, ?, 0, 0, 0, 1, -1, -1, 0)");
+                + " revision, compacted, compacting, compact_cursor, indexed)"
+                + " VALUES (1, ?, ?, ?, 0, 0, 0, 1, -1, -1, 0, 1)");
     insert.setInt(1, VERSION);
     insert.setLong(2, random.nextLong(1, Long.MAX_VALUE));
     insert.setLong(3, random.nextLong(1, Long.MAX_VALUE));
@@ -99,8 +104,9 @@ final class Schema {
    * The tables, with each database's words for a byte string, a 64-bit integer and a clustered key.
    */
   static List<String> statements(String bytes, String integer, String clustered) {
-    return List.of(
-        """
+    return concat(
+        List.of(
+            """
         CREATE TABLE meta (
           one %2$s PRIMARY KEY CHECK (one = 1),
           schema_version %2$s NOT NULL,
@@ -112,9 +118,10 @@ final class Schema {
           revision %2$s NOT NULL,
           compacted %2$s NOT NULL,
           compacting %2$s NOT NULL,
-          compact_cursor %2$s NOT NULL)"""
-            .formatted(bytes, integer),
-        """
+          compact_cursor %2$s NOT NULL,
+          indexed %2$s NOT NULL)"""
+                .formatted(bytes, integer),
+            """
         CREATE TABLE log (
           id %2$s PRIMARY KEY,
           key %1$s NOT NULL,
@@ -123,23 +130,61 @@ final class Schema {
           version %2$s NOT NULL,
           lease %2$s NOT NULL,
           value %1$s)"""
-            .formatted(bytes, integer),
-        LOG_DELETED,
-        """
+                .formatted(bytes, integer),
+            LOG_DELETED,
+            """
         CREATE TABLE live (
           key %1$s PRIMARY KEY,
           id %2$s NOT NULL,
           create_revision %2$s NOT NULL,
           version %2$s NOT NULL,
           lease %2$s NOT NULL)%3$s"""
-            .formatted(bytes, integer, clustered),
-        "CREATE INDEX live_lease ON live (lease, key) WHERE lease <> 0",
-        """
+                .formatted(bytes, integer, clustered),
+            "CREATE INDEX live_lease ON live (lease, key) WHERE lease <> 0",
+            """
         CREATE TABLE lease (
           id %2$s PRIMARY KEY,
           ttl %2$s NOT NULL,
           expires_at %2$s NOT NULL)"""
-            .formatted(bytes, integer),
-        "CREATE INDEX lease_expires_at ON lease (expires_at)");
+                .formatted(bytes, integer),
+            "CREATE INDEX lease_expires_at ON lease (expires_at)"),
+        attributeStatements(bytes, integer, clustered));
+  }
+
+  /**
+   * The tables of attributes: {@code attribute} has those of the keys that there are, {@code
+   * attribute_past} those that a change has ended and no compaction has reached yet. An attribute
+   * holds from the change {@code from_id} on, and until before the change {@code to_id}.
+   */
+  static List<String> attributeStatements(String bytes, String integer, String clustered) {
+    return List.of(
+        """
+        CREATE TABLE attribute (
+          key %1$s NOT NULL,
+          name %1$s NOT NULL,
+          value %1$s NOT NULL,
+          number %2$s,
+          from_id %2$s NOT NULL,
+          PRIMARY KEY (key, name))%3$s"""
+            .formatted(bytes, integer, clustered),
+        "CREATE INDEX attribute_value ON attribute (name, value, key)",
+        """
+        CREATE TABLE attribute_past (
+          key %1$s NOT NULL,
+          name %1$s NOT NULL,
+          value %1$s NOT NULL,
+          number %2$s,
+          from_id %2$s NOT NULL,
+          to_id %2$s NOT NULL,
+          PRIMARY KEY (key, name, from_id))%3$s"""
+            .formatted(bytes, integer, clustered),
+        "CREATE INDEX attribute_past_value ON attribute_past (name, value, key)",
+        "CREATE INDEX attribute_past_end ON attribute_past (to_id)");
+  }
+
+  private static List<String> concat(List<String> first, List<String> second) {
+    List<String> all = new ArrayList<>(first);
+    all.addAll(second);
+    return all;
   }
 }

@@ -4,17 +4,36 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A connection with its prepared statements, each prepared once. To be used by one thread at a
  * time.
  */
 final class Session implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Session.class);
+
+  /** Filters make statements of any shape: those that were not used for longest are given up. */
+  private static final int MAX_STATEMENTS = 200;
+
   private final Connection connection;
-  private final Map<String, PreparedStatement> statements = new HashMap<>();
+  private final Map<String, PreparedStatement> statements =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, PreparedStatement> eldest) {
+          if (size() <= MAX_STATEMENTS) {
+            return false;
+          }
+          close(eldest.getValue());
+          return true;
+        }
+      };
 
   Session(Connection connection) {
     this.connection = connection;
@@ -32,6 +51,14 @@ final class Session implements AutoCloseable {
       statements.put(sql, statement);
     }
     return statement;
+  }
+
+  private static void close(PreparedStatement statement) {
+    try {
+      statement.close();
+    } catch (SQLException e) {
+      LOG.debug("closing a statement: {}", e.getMessage());
+    }
   }
 
   /** Runs {@code sql} and passes over what it answers. */

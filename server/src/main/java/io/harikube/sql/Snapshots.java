@@ -114,12 +114,12 @@ public final class Snapshots {
         target.prepare(
             insert
                 ? "INSERT INTO meta (revision, compacted, compacting, compact_cursor, cluster_id,"
-                    + " member_id, one, schema_version, writer, epoch, commits)"
+                    + " member_id, one, schema_version, writer, epoch, commits, indexed)"
                     + " VALUES (?, ?, ?, ?, ?, ?, 1, "
                     + Schema.VERSION
-                    + ", 0, 0, 0)"
+                    + ", 0, 0, 0, -1)"
                 : "UPDATE meta SET revision = ?, compacted = ?, compacting = ?, compact_cursor = ?,"
-                    + " cluster_id = ?, member_id = ?");
+                    + " cluster_id = ?, member_id = ?, indexed = -1");
     statement.setLong(1, meta.revision());
     statement.setLong(2, meta.compacted());
     statement.setLong(3, meta.compacting());
@@ -241,7 +241,10 @@ public final class Snapshots {
     try (ResultSet rows = source.prepare("SELECT schema_version FROM meta").executeQuery()) {
       version = rows.next() ? rows.getInt(1) : 0;
       if (version <= Schema.VERSION) {
-        Schema.upgrade(source, version);
+        Schema.upgrade(
+            new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file)), StoreMetrics.NONE),
+            source,
+            version);
         return Meta.read(source);
       }
     } catch (SQLException e) {

@@ -1,5 +1,7 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeReader;
+import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.EventLog;
 import io.harikube.store.Identity;
@@ -19,6 +21,7 @@ import java.sql.SQLException;
 import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -37,6 +40,8 @@ public final class SqlStore implements Store {
   private final Pins pins;
   private final SqlLog log;
   private final Hashes hashes;
+  private final AttributeReader reader;
+  private final AttributeBackfill backfill;
   private final Identity identity;
   private final StoreMetrics metrics;
 
@@ -47,8 +52,10 @@ public final class SqlStore implements Store {
       Meta meta,
       SqlOptions options,
       InstantSource clock,
-      StoreMetrics metrics) {
+      StoreMetrics metrics,
+      AttributeReader reader) {
     this.metrics = metrics;
+    this.reader = reader;
     this.dialect = dialect;
     this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
     this.writer = new Writer(dialect, session, writerId, meta, options, metrics);
@@ -59,6 +66,7 @@ public final class SqlStore implements Store {
     this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl(), metrics);
     this.log = new SqlLog(dialect, writer, failures);
     this.hashes = new Hashes(dialect, pins);
+    this.backfill = new AttributeBackfill(dialect, writer, reader);
   }
 
   /**
@@ -67,11 +75,16 @@ public final class SqlStore implements Store {
    * @throws OpenException in one sentence, why it cannot be opened; nothing has been changed then
    */
   public static Store open(SqlOptions options, InstantSource clock) throws OpenException {
-    return open(options, clock, StoreMetrics.NONE);
+    return open(options, clock, StoreMetrics.NONE, AttributeReader.NONE);
   }
 
-  /** The same, with somebody who measures. */
-  public static Store open(SqlOptions options, InstantSource clock, StoreMetrics metrics)
+  /**
+   * The same, with somebody who measures.
+   *
+   * @param reader knows the attributes of values, for ranges with filters
+   */
+  public static Store open(
+      SqlOptions options, InstantSource clock, StoreMetrics metrics, AttributeReader reader)
       throws OpenException {
     Dialect dialect = dialect(options, metrics);
     try {
@@ -79,10 +92,14 @@ public final class SqlStore implements Store {
       Session session = dialect.connectWriter();
       long writerId = new SecureRandom().nextLong();
       Meta meta = take(dialect, session, writerId);
-      SqlStore store = new SqlStore(dialect, session, writerId, meta, options, clock, metrics);
+      SqlStore store =
+          new SqlStore(dialect, session, writerId, meta, options, clock, metrics, reader);
       store.writer.start();
       store.compactor.start();
       store.leases.start();
+      if (meta.indexed() < 0) {
+        store.backfill.start();
+      }
       return store;
     } catch (OpenException e) {
       dialect.close();
@@ -164,7 +181,9 @@ public final class SqlStore implements Store {
   public CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget) {
     Set<Bytes> keys = HashSet.newHashSet(2);
     TxnRunner.keys(txn, keys);
-    return writer.submit(new Job<>(keys, batch -> TxnRunner.run(batch, txn, budget, metrics)));
+    Map<Txn.Put, Attributes> attributes = TxnRunner.attributes(txn, reader);
+    return writer.submit(
+        new Job<>(keys, batch -> TxnRunner.run(batch, txn, attributes, budget, metrics)));
   }
 
   @Override
@@ -268,6 +287,7 @@ public final class SqlStore implements Store {
   public void close() {
     failures.close();
     leases.close();
+    backfill.close();
     compactor.close();
     writer.close();
     dialect.close();

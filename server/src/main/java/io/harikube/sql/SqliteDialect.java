@@ -1,6 +1,7 @@
 package io.harikube.sql;
 
 import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
 import io.harikube.store.StoreMetrics;
 import java.io.IOException;
@@ -16,9 +17,12 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.sql.Types;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Properties;
 import org.jspecify.annotations.Nullable;
 
@@ -133,6 +137,11 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
+  public List<String> attributeSchema() {
+    return Schema.attributeStatements("BLOB", "INTEGER", " WITHOUT ROWID");
+  }
+
+  @Override
   public boolean hasSchema(Session session) throws SQLException {
     try (ResultSet rows =
         session
@@ -205,6 +214,68 @@ final class SqliteDialect implements Dialect {
         upsert.executeUpdate();
       }
     }
+  }
+
+  @Override
+  public void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
+      throws SQLException {
+    PreparedStatement select =
+        session.prepare("SELECT name, value, from_id FROM attribute WHERE key = ?");
+    for (Bytes key : keys) {
+      select.setBytes(1, key.array());
+      Map<String, AttributeChanges.Held> attributes = new HashMap<>();
+      try (ResultSet rows = select.executeQuery()) {
+        while (rows.next()) {
+          attributes.put(
+              Rows.text(rows, 1), new AttributeChanges.Held(Rows.text(rows, 2), rows.getLong(3)));
+        }
+      }
+      into.loaded(key, attributes);
+    }
+  }
+
+  @Override
+  public void writeAttributes(Session session, AttributeChanges changes) throws SQLException {
+    PreparedStatement past =
+        session.prepare(
+            "INSERT INTO attribute_past (key, name, value, number, from_id, to_id)"
+                + " VALUES (?, ?, ?, ?, ?, ?)");
+    for (AttributeChanges.Past row : changes.past()) {
+      bind(past, row.key(), row.name(), row.held());
+      past.setLong(6, row.to());
+      past.executeUpdate();
+    }
+    PreparedStatement delete = session.prepare("DELETE FROM attribute WHERE key = ? AND name = ?");
+    for (AttributeChanges.Row row : changes.deletions()) {
+      delete.setBytes(1, row.key().array());
+      delete.setBytes(2, Rows.bytes(row.name()));
+      delete.executeUpdate();
+    }
+    PreparedStatement upsert =
+        session.prepare(
+            """
+            INSERT INTO attribute (key, name, value, number, from_id) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (key, name) DO UPDATE SET value = excluded.value,
+              number = excluded.number, from_id = excluded.from_id""");
+    for (AttributeChanges.Row row : changes.upserts()) {
+      bind(upsert, row.key(), row.name(), row.held());
+      upsert.executeUpdate();
+    }
+  }
+
+  private static void bind(
+      PreparedStatement statement, Bytes key, String name, AttributeChanges.Held held)
+      throws SQLException {
+    statement.setBytes(1, key.array());
+    statement.setBytes(2, Rows.bytes(name));
+    statement.setBytes(3, Rows.bytes(held.value()));
+    OptionalLong number = Filter.integer(held.value());
+    if (number.isPresent()) {
+      statement.setLong(4, number.getAsLong());
+    } else {
+      statement.setNull(4, Types.BIGINT);
+    }
+    statement.setLong(5, held.from());
   }
 
   @Override

@@ -1,5 +1,7 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeReader;
+import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
@@ -12,7 +14,9 @@ import io.harikube.store.StoreMetrics;
 import io.harikube.store.Txn;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -25,6 +29,7 @@ final class TxnRunner {
 
   private final StoreMetrics metrics;
   private final Batch batch;
+  private final Map<Txn.Put, Attributes> attributes;
   private final MemoryBudget.Share share;
   private long answered;
 
@@ -34,15 +39,30 @@ final class TxnRunner {
   /** An operation, with its plan if it is a transaction. */
   private record Step(Txn.Op op, List<Plan> nested) {}
 
-  private TxnRunner(Batch batch, MemoryBudget.Share share, StoreMetrics metrics) {
+  private TxnRunner(
+      Batch batch,
+      Map<Txn.Put, Attributes> attributes,
+      MemoryBudget.Share share,
+      StoreMetrics metrics) {
+    this.attributes = attributes;
     this.metrics = metrics;
     this.batch = batch;
     this.share = share;
   }
 
-  static OpResult.Txn run(Batch batch, Txn txn, MemoryBudget.Share share, StoreMetrics metrics)
+  /**
+   * Runs a transaction.
+   *
+   * @param attributes of its puts, see {@link #attributes}
+   */
+  static OpResult.Txn run(
+      Batch batch,
+      Txn txn,
+      Map<Txn.Put, Attributes> attributes,
+      MemoryBudget.Share share,
+      StoreMetrics metrics)
       throws SQLException {
-    TxnRunner runner = new TxnRunner(batch, share, metrics);
+    TxnRunner runner = new TxnRunner(batch, attributes, share, metrics);
     Plan plan = runner.plan(txn);
     runner.check(plan);
     List<OpResult> results = runner.execute(plan);
@@ -50,6 +70,28 @@ final class TxnRunner {
       metrics.count(StoreMetrics.Count.TXNS, 1);
     }
     return new OpResult.Txn(batch.finish(), plan.succeeded, results);
+  }
+
+  /** The attributes of the values of all puts that have some. */
+  static Map<Txn.Put, Attributes> attributes(Txn txn, AttributeReader reader) {
+    if (reader.equals(AttributeReader.NONE)) {
+      return Map.of();
+    }
+    Map<Txn.Put, Attributes> attributes = new HashMap<>(2);
+    gather(txn, reader, attributes);
+    return attributes;
+  }
+
+  private static void gather(Txn txn, AttributeReader reader, Map<Txn.Put, Attributes> into) {
+    for (List<Txn.Op> ops : List.of(txn.success(), txn.failure())) {
+      for (Txn.Op op : ops) {
+        if (op instanceof Txn.Put put) {
+          into.put(put, reader.read(put.key(), put.value()));
+        } else if (op instanceof Txn.Nested nested) {
+          gather(nested.txn(), reader, into);
+        }
+      }
+    }
   }
 
   /** Adds the single keys that the transaction looks at to {@code keys}. */
@@ -173,7 +215,12 @@ final class TxnRunner {
     Bytes value = put.ignoreValue() && current != null ? current.value() : put.value();
     long lease = put.ignoreLease() && current != null ? current.lease() : put.lease();
     metrics.count(StoreMetrics.Count.PUTS, 1);
-    KeyValue before = batch.put(put.key(), value, lease);
+    KeyValue before =
+        batch.put(
+            put.key(),
+            value,
+            lease,
+            put.ignoreValue() ? null : attributes.getOrDefault(put, Attributes.NONE));
     return new OpResult.Put(batch.seen(), put.previous() ? before : null);
   }
 

@@ -58,6 +58,7 @@ final class Writer implements AutoCloseable {
   private Session session;
   private Meta meta;
   private boolean housekeeping;
+  private boolean hasAttributes = true;
   private volatile Consumer<Commit> listener = _ -> {};
   private volatile long published;
   private volatile boolean connected = true;
@@ -157,7 +158,7 @@ final class Writer implements AutoCloseable {
         fail(rest, fencedException());
         return;
       }
-      Batch batch = new Batch(dialect, session, meta, eventBytes);
+      Batch batch = new Batch(dialect, session, meta, eventBytes, hasAttributes);
       long begin = System.nanoTime();
       boolean committing = false;
       try {
@@ -286,6 +287,7 @@ final class Writer implements AutoCloseable {
   private void publish(Meta now, Batch batch) {
     long first = meta.revision() + 1;
     meta = now;
+    hasAttributes = batch.hasAttributes();
     if (now.revision() >= first) {
       listener.accept(new Commit(first, now.revision(), batch.events()));
       published = now.revision();

@@ -14,6 +14,8 @@ package io.harikube.store;
  * @param maxModRevision leave out keys that were changed after this revision; 0 for no bound
  * @param minCreateRevision leave out keys that were created before this revision; 0 for no bound
  * @param maxCreateRevision leave out keys that were created after this revision; 0 for no bound
+ * @param filter leave out keys that it does not match; more than it matches may be answered, and a
+ *     count then says no more than whether there are keys behind the limit
  */
 public record RangeQuery(
     KeyRange range,
@@ -26,7 +28,36 @@ public record RangeQuery(
     long minModRevision,
     long maxModRevision,
     long minCreateRevision,
-    long maxCreateRevision) {
+    long maxCreateRevision,
+    Filter filter) {
+
+  /** A query without a filter. */
+  public RangeQuery(
+      KeyRange range,
+      long limit,
+      long revision,
+      Target target,
+      Order order,
+      boolean keysOnly,
+      boolean countOnly,
+      long minModRevision,
+      long maxModRevision,
+      long minCreateRevision,
+      long maxCreateRevision) {
+    this(
+        range,
+        limit,
+        revision,
+        target,
+        order,
+        keysOnly,
+        countOnly,
+        minModRevision,
+        maxModRevision,
+        minCreateRevision,
+        maxCreateRevision,
+        Filter.NONE);
+  }
 
   /** What a range is sorted by. */
   public enum Target {
@@ -61,7 +92,8 @@ public record RangeQuery(
         minModRevision,
         maxModRevision,
         minCreateRevision,
-        maxCreateRevision);
+        maxCreateRevision,
+        filter);
   }
 
   public RangeQuery withLimit(long newLimit) {
@@ -76,7 +108,24 @@ public record RangeQuery(
         minModRevision,
         maxModRevision,
         minCreateRevision,
-        maxCreateRevision);
+        maxCreateRevision,
+        filter);
+  }
+
+  public RangeQuery filtered(Filter newFilter) {
+    return new RangeQuery(
+        range,
+        limit,
+        revision,
+        target,
+        order,
+        keysOnly,
+        countOnly,
+        minModRevision,
+        maxModRevision,
+        minCreateRevision,
+        maxCreateRevision,
+        newFilter);
   }
 
   /** Whether one of the four revision bounds is set. */

@@ -5,6 +5,7 @@ import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlOptions;
 import io.harikube.sql.SqlStore;
 import io.harikube.store.Store;
+import io.harikube.store.StoreMetrics;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -82,7 +83,8 @@ sealed interface Place extends AutoCloseable {
 
     @Override
     public Store open(UnaryOperator<SqlOptions> options, TestClock clock) throws OpenException {
-      return SqlStore.open(options.apply(options()), clock);
+      return SqlStore.open(
+          options.apply(options()), clock, StoreMetrics.NONE, TestAttributes::read);
     }
 
     @Override
@@ -116,7 +118,8 @@ sealed interface Place extends AutoCloseable {
 
     @Override
     public Store open(UnaryOperator<SqlOptions> options, TestClock clock) throws OpenException {
-      return SqlStore.open(options.apply(options()), clock);
+      return SqlStore.open(
+          options.apply(options()), clock, StoreMetrics.NONE, TestAttributes::read);
     }
 
     @Override

@@ -1,0 +1,11 @@
+package io.harikube.store;
+
+/** Reads the attributes of a value. Called from many threads; it must neither block nor throw. */
+@FunctionalInterface
+public interface AttributeReader {
+
+  /** For a store whose values say nothing of themselves. */
+  AttributeReader NONE = (_, _) -> Attributes.NONE;
+
+  Attributes read(Bytes key, Bytes value);
+}

@@ -1,0 +1,37 @@
+package io.harikube.store;
+
+import java.util.Map;
+
+/**
+ * What the value of a key says of itself, so that ranges and watches can be filtered by it: names
+ * with one value each. A name that is not there has no value, which is another thing than an empty
+ * one.
+ */
+public record Attributes(Map<String, String> values) {
+  private static final String UNKNOWN_NAME = "";
+
+  /** Of a value that has no attributes. */
+  public static final Attributes NONE = new Attributes(Map.of());
+
+  /** Of a value that cannot be understood: every filter lets it through. */
+  public static final Attributes UNKNOWN = new Attributes(Map.of(UNKNOWN_NAME, ""));
+
+  /** Longer values are no keys for a database's index. */
+  private static final int MAX_VALUE_LENGTH = 512;
+
+  /** Attributes with a value of more than 512 characters are unknown. */
+  public Attributes {
+    boolean fit = values.values().stream().allMatch(value -> value.length() <= MAX_VALUE_LENGTH);
+    values = fit ? Map.copyOf(values) : Map.of(UNKNOWN_NAME, "");
+  }
+
+  /** The name that only values have which cannot be understood. */
+  public static String unknownName() {
+    return UNKNOWN_NAME;
+  }
+
+  /** Whether the value could not be understood. */
+  public boolean isUnknown() {
+    return values.containsKey(UNKNOWN_NAME);
+  }
+}

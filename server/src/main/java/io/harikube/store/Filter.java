@@ -1,0 +1,98 @@
+package io.harikube.store;
+
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+
+/**
+ * Which keys a range or a watch wants, by their attributes: those that meet all requirements, and
+ * those whose value cannot be understood.
+ */
+public record Filter(List<Requirement> requirements) {
+
+  /** Lets everything through. */
+  public static final Filter NONE = new Filter(List.of());
+
+  public Filter {
+    requirements = List.copyOf(requirements);
+  }
+
+  /** How a requirement looks at the attribute of its name. */
+  public enum Operator {
+    /** It is there and has one of the values. */
+    IN,
+    /** It is not there or has none of the values. */
+    NOT_IN,
+    PRESENT,
+    ABSENT,
+    /** It is an integer above the number. */
+    ABOVE,
+    /** It is an integer below the number. */
+    BELOW
+  }
+
+  /**
+   * A requirement.
+   *
+   * @param values for {@code IN} and {@code NOT_IN}
+   * @param number for {@code ABOVE} and {@code BELOW}
+   */
+  public record Requirement(String name, Operator operator, List<String> values, long number) {
+    public Requirement {
+      values = List.copyOf(values);
+    }
+
+    boolean matches(Map<String, String> attributes) {
+      String value = attributes.get(name);
+      return switch (operator) {
+        case IN -> value != null && values.contains(value);
+        case NOT_IN -> value == null || !values.contains(value);
+        case PRESENT -> value != null;
+        case ABSENT -> value == null;
+        case ABOVE -> value != null && compare(value) > 0;
+        case BELOW -> value != null && compare(value) < 0;
+      };
+    }
+
+    /** Compares the value, if it is an integer, with the number. */
+    private int compare(String value) {
+      OptionalLong integer = integer(value);
+      return integer.isEmpty() ? 0 : Long.compare(integer.getAsLong(), number);
+    }
+  }
+
+  public boolean isEmpty() {
+    return requirements.isEmpty();
+  }
+
+  public boolean matches(Attributes attributes) {
+    if (attributes.isUnknown()) {
+      return true;
+    }
+    for (Requirement requirement : requirements) {
+      if (!requirement.matches(attributes.values())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The value as Kubernetes takes it for a number: ASCII digits of 64 bits, with a sign or not. */
+  public static OptionalLong integer(String value) {
+    if (value.isEmpty() || value.length() > 64) {
+      return OptionalLong.empty();
+    }
+    for (int i = 0; i < value.length(); i++) {
+      char c = value.charAt(i);
+      boolean sign = i == 0 && value.length() > 1 && (c == '+' || c == '-');
+      if (!sign && (c < '0' || c > '9')) {
+        return OptionalLong.empty();
+      }
+    }
+    try {
+      return OptionalLong.of(Long.parseLong(value));
+    } catch (NumberFormatException e) {
+      return OptionalLong.empty();
+    }
+  }
+}

@@ -1,0 +1,176 @@
+package io.harikube.sql;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
+import io.harikube.store.Filter.Operator;
+import io.harikube.store.Filter.Requirement;
+import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
+import io.harikube.store.OpResult;
+import io.harikube.store.RangeQuery;
+import io.harikube.testing.Await;
+import io.harikube.testing.Database;
+import io.harikube.testing.OnSqlDatabases;
+import io.harikube.testing.Ops;
+import io.harikube.testing.TestAttributes;
+import io.harikube.testing.TestStore;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+
+/** Ranges with filters, against the same filter over the whole range. */
+@OnSqlDatabases
+final class FilterTest {
+  private static final List<String> NAMES = List.of("a", "b", "näme", "x/y.z");
+  private static final List<String> VALUES =
+      List.of("", "1", "2", "-7", "9223372036854775807", "9223372036854775808", "ü\0", "a'b%");
+  private static final List<Long> NUMBERS =
+      List.of(0L, 1L, -8L, Long.MAX_VALUE, Long.MAX_VALUE - 1, Long.MIN_VALUE);
+
+  @AutoClose private final TestStore store;
+  private final Random random = new Random();
+
+  FilterTest(Database database) {
+    store = database.open();
+  }
+
+  private static <T> T any(Random random, List<T> of) {
+    return of.get(random.nextInt(of.size()));
+  }
+
+  private String value() {
+    if (random.nextInt(25) == 0) {
+      return "{?}" + random.nextInt();
+    }
+    StringBuilder value = new StringBuilder("{");
+    for (String name : NAMES) {
+      if (random.nextBoolean()) {
+        value.append(name).append('=').append(any(random, VALUES)).append(';');
+      }
+    }
+    return value.append('}').append(random.nextInt()).toString();
+  }
+
+  private Filter filter() {
+    List<Requirement> requirements = new ArrayList<>();
+    for (int i = random.nextInt(3); i >= 0; i--) {
+      Operator operator = any(random, List.of(Operator.values()));
+      List<String> values =
+          operator == Operator.IN || operator == Operator.NOT_IN
+              ? random
+                  .ints(1 + random.nextInt(3), 0, VALUES.size())
+                  .distinct()
+                  .mapToObj(VALUES::get)
+                  .toList()
+              : List.of();
+      requirements.add(new Requirement(any(random, NAMES), operator, values, any(random, NUMBERS)));
+    }
+    return new Filter(requirements);
+  }
+
+  private void write(int operations) {
+    for (int i = 0; i < operations; i++) {
+      String key = (random.nextInt(4) == 0 ? "o/" : "p/") + random.nextInt(40);
+      switch (random.nextInt(6)) {
+        case 0 -> store.delete(key);
+        case 1 -> store.txn(Ops.put(key, value()), Ops.put(key + "/2", value()));
+        case 2 -> store.txn(Ops.delete(Ops.prefix("o/1")), Ops.put(key + "/3", value()));
+        default -> store.put(key, value());
+      }
+    }
+  }
+
+  private static List<KeyValue> matching(List<KeyValue> all, Filter filter) {
+    return all.stream()
+        .filter(kv -> filter.matches(TestAttributes.read(kv.key(), kv.value())))
+        .toList();
+  }
+
+  private List<KeyValue> paged(KeyRange range, Filter filter, long revision, long limit) {
+    List<KeyValue> found = new ArrayList<>();
+    KeyRange rest = range;
+    while (true) {
+      OpResult.Range page =
+          store.range(RangeQuery.of(rest).atRevision(revision).withLimit(limit).filtered(filter));
+      assertThat(page.kvs().size()).isLessThanOrEqualTo((int) limit);
+      found.addAll(page.kvs());
+      assertThat(page.count() > page.kvs().size()).isEqualTo(page.more());
+      if (!page.more()) {
+        return found;
+      }
+      rest = rest.from(page.kvs().getLast().key().successor());
+    }
+  }
+
+  private void compare(long seed, long oldest) {
+    for (int i = 0; i < 60; i++) {
+      Filter filter = filter();
+      long revision = random.nextInt(3) == 0 ? 0 : random.nextLong(oldest, store.revision() + 1);
+      KeyRange range = random.nextBoolean() ? Ops.ALL : Ops.prefix("p/");
+      List<KeyValue> all = store.range(RangeQuery.of(range).atRevision(revision)).kvs();
+      String what = "seed " + seed + ", revision " + revision + ", " + filter;
+      assertThat(store.range(RangeQuery.of(range).atRevision(revision).filtered(filter)).kvs())
+          .as(what)
+          .isEqualTo(matching(all, filter));
+      assertThat(paged(range, filter, revision, 1 + random.nextInt(5)))
+          .as(what + ", in pages")
+          .isEqualTo(matching(all, filter));
+    }
+  }
+
+  @Test
+  void randomFilters() {
+    long seed = System.nanoTime();
+    random.setSeed(seed);
+    write(150);
+    compare(seed, 2);
+    long compacted = store.revision() - 60;
+    store.compact(compacted);
+    write(60);
+    compare(seed, compacted);
+    store.compact(store.revision());
+    compare(seed, store.revision());
+    assertThat(store.number("SELECT count(*) FROM attribute_past")).isZero();
+  }
+
+  @Test
+  void anAttributeThatStaysKeepsItsRow() {
+    store.put("k", "{a=1;b=2}");
+    long first = store.number("SELECT min(from_id) FROM attribute");
+    store.put("k", "{a=1;b=3}");
+    assertThat(store.number("SELECT min(from_id) FROM attribute")).isEqualTo(first);
+    assertThat(store.number("SELECT count(*) FROM attribute_past")).isEqualTo(1);
+  }
+
+  @Test
+  void whatWasWrittenBeforeThereWereAttributesIsFoundAndThenGathered() {
+    for (int i = 0; i < 30; i++) {
+      store.put("k" + i, "{a=" + i % 3 + "}");
+    }
+    store.store().close();
+    store.execute("DELETE FROM attribute");
+    store.execute("UPDATE meta SET indexed = -1");
+    store.reopen();
+    Filter filter = new Filter(List.of(new Requirement("a", Operator.IN, List.of("1"), 0)));
+    RangeQuery query = RangeQuery.of(Ops.ALL).filtered(filter);
+    assertThat(store.range(query).kvs()).hasSizeGreaterThanOrEqualTo(10);
+    Await.until(
+        "the attributes", () -> store.number("SELECT count(*) FROM meta WHERE indexed > 0") == 1);
+    assertThat(store.range(query).kvs()).hasSize(10);
+    store.put("k0", "{a=1}");
+    assertThat(store.range(query).kvs()).hasSize(11);
+  }
+
+  @Test
+  void aLongValueIsDelivered() {
+    store.put("k", "{a=" + "v".repeat(5000) + "}");
+    Filter filter = new Filter(List.of(new Requirement("a", Operator.IN, List.of("other"), 0)));
+    assertThat(store.range(RangeQuery.of(Ops.ALL).filtered(filter)).kvs())
+        .extracting(KeyValue::key)
+        .containsExactly(Bytes.of("k"));
+  }
+}
