@@ -123,7 +123,7 @@ final class CatchUp {
         return;
       }
       KeyRange range = watcher.request.range();
-      boolean previous = watcher.view.previous();
+      boolean previous = watcher.view.needsPrevious();
       Page page = shared.find(range, previous, from);
       if (page == null) {
         page = events.read(range, from, dispatcher.dispatched(), previous, options.pageBytes());

@@ -226,11 +226,10 @@ final class Dispatcher implements Runnable {
   /** Makes all live watches read the log, from {@code revision} on or where they are. */
   private void sendBack(long revision) {
     for (WatcherGroup group : index.groups()) {
-      for (Watcher watcher : group.watchers()) {
+      for (Watcher watcher : group.removeAll()) {
         watcher.group = null;
         watcher.stream.sendBack(watcher, revision);
       }
-      group.watchers().clear();
       index.removeIfEmpty(group);
     }
   }

@@ -13,6 +13,7 @@ import io.harikube.store.KeyRange;
  * @param noDelete leave out events that delete a key
  * @param progressNotify tell the revision from time to time while there are no events
  * @param fragment split what is larger than a message may be
+ * @param selection leave out events by the attributes of the values
  */
 public record WatchRequest(
     long watchId,
@@ -22,4 +23,28 @@ public record WatchRequest(
     boolean noPut,
     boolean noDelete,
     boolean progressNotify,
-    boolean fragment) {}
+    boolean fragment,
+    Selection selection) {
+
+  /** A watch that wants all events of its range. */
+  public WatchRequest(
+      long watchId,
+      KeyRange range,
+      long startRevision,
+      boolean previous,
+      boolean noPut,
+      boolean noDelete,
+      boolean progressNotify,
+      boolean fragment) {
+    this(
+        watchId,
+        range,
+        startRevision,
+        previous,
+        noPut,
+        noDelete,
+        progressNotify,
+        fragment,
+        Selection.ALL);
+  }
+}

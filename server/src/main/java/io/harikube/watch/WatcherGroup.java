@@ -1,12 +1,15 @@
 package io.harikube.watch;
 
+import io.harikube.store.AttributeReader;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -16,9 +19,6 @@ import org.slf4j.LoggerFactory;
  * The live watches of one range. An event is matched with the range once, whatever their number,
  * and watches with the same view are handed the same batch.
  *
- * <p>This is the place to look closer at an event than by its key: a group may index its watches
- * further, so that {@link #deliver} visits only those that want it.
- *
  * <p>Belongs to the dispatcher's thread.
  */
 final class WatcherGroup {
@@ -26,6 +26,7 @@ final class WatcherGroup {
 
   private final KeyRange range;
   private final Set<Watcher> watchers = new LinkedHashSet<>();
+  private final FilteredWatchers filtered = new FilteredWatchers();
   private int[] matched = new int[4];
   private int count;
 
@@ -37,8 +38,37 @@ final class WatcherGroup {
     return range;
   }
 
-  Set<Watcher> watchers() {
-    return watchers;
+  boolean isEmpty() {
+    return watchers.isEmpty() && filtered.isEmpty();
+  }
+
+  void add(Watcher watcher) {
+    if (watcher.view.selection().isAll()) {
+      watchers.add(watcher);
+    } else {
+      filtered.add(watcher);
+    }
+  }
+
+  void remove(Watcher watcher) {
+    if (watcher.view.selection().isAll()) {
+      watchers.remove(watcher);
+    } else {
+      filtered.remove(watcher);
+    }
+  }
+
+  /** Takes all watches out of the group. */
+  List<Watcher> removeAll() {
+    List<Watcher> all = watchers();
+    all.forEach(this::remove);
+    return all;
+  }
+
+  List<Watcher> watchers() {
+    List<Watcher> all = new ArrayList<>(watchers);
+    all.addAll(filtered.all());
+    return all;
   }
 
   /**
@@ -91,7 +121,42 @@ final class WatcherGroup {
         all.remove();
       }
     }
-    return visited;
+    return visited + deliverFiltered(slice);
+  }
+
+  private int deliverFiltered(Slice slice) {
+    if (filtered.isEmpty()) {
+      return 0;
+    }
+    AttributeReader reader = filtered.all().iterator().next().view.selection().reader();
+    Map<Watcher, List<Event>> wanted = new LinkedHashMap<>();
+    for (int i = 0; i < count; i++) {
+      Event event = slice.event(matched[i]);
+      Selection.Sides sides = Selection.Sides.of(event, reader);
+      for (Watcher watcher : filtered.candidates(sides)) {
+        EventView view = watcher.view;
+        if (view.wantsKind(event) && sides.match(view.selection().filter())) {
+          wanted
+              .computeIfAbsent(watcher, _ -> new ArrayList<>())
+              .add(view.previous() ? event : slice.bare(matched[i]));
+        }
+      }
+    }
+    wanted.forEach(
+        (watcher, events) -> {
+          boolean stays = false;
+          try {
+            stays = watcher.stream.offer(watcher, Batch.of(events), slice.last());
+          } catch (RuntimeException e) {
+            log.error("A watch failed and is canceled: id={} range={}", watcher.id, range, e);
+            watcher.stream.fail(watcher);
+          }
+          if (!stays) {
+            watcher.group = null;
+            filtered.remove(watcher);
+          }
+        });
+    return wanted.size();
   }
 
   private Batch batch(Slice slice, EventView view) {

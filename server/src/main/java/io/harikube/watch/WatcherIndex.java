@@ -48,7 +48,7 @@ final class WatcherIndex {
       group = new WatcherGroup(range);
       insert(group);
     }
-    group.watchers().add(watcher);
+    group.add(watcher);
     watcher.group = group;
   }
 
@@ -56,7 +56,7 @@ final class WatcherIndex {
     WatcherGroup group = watcher.group;
     if (group != null) {
       watcher.group = null;
-      group.watchers().remove(watcher);
+      group.remove(watcher);
       removeIfEmpty(group);
     }
   }
@@ -97,7 +97,7 @@ final class WatcherIndex {
 
   void removeIfEmpty(WatcherGroup group) {
     KeyRange range = group.range();
-    if (!group.watchers().isEmpty() || find(range) != group) {
+    if (!group.isEmpty() || find(range) != group) {
       return;
     }
     groups--;

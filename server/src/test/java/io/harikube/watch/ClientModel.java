@@ -3,6 +3,9 @@ package io.harikube.watch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.store.Event;
+import io.harikube.store.Filter;
+import io.harikube.store.KeyValue;
+import io.harikube.testing.TestAttributes;
 import io.harikube.watch.WatchMessage.Canceled;
 import io.harikube.watch.WatchMessage.Created;
 import io.harikube.watch.WatchMessage.Events;
@@ -58,7 +61,19 @@ final class ClientModel {
     private boolean wants(Event event) {
       return event.revision() >= start
           && request.range().contains(event.kv().key())
-          && !(event.isDelete() ? request.noDelete() : request.noPut());
+          && !(event.isDelete() ? request.noDelete() : request.noPut())
+          && (request.selection().filter().isEmpty() || isSelected(event));
+    }
+
+    private boolean isSelected(Event event) {
+      Filter filter = request.selection().filter();
+      KeyValue before = event.previous();
+      return (!event.isDelete() && matches(filter, event.kv()))
+          || (before != null && matches(filter, before));
+    }
+
+    private static boolean matches(Filter filter, KeyValue kv) {
+      return filter.matches(TestAttributes.read(kv.key(), kv.value()));
     }
   }
 

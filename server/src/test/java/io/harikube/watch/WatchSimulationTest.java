@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
+import io.harikube.testing.TestAttributes;
 import io.harikube.watch.TestLog.Change;
 import java.util.ArrayList;
 import java.util.List;
@@ -208,7 +210,7 @@ class WatchSimulationTest {
             changes.add(
                 random.nextInt(4) == 0
                     ? TestLog.delete(key)
-                    : TestLog.put(key, "v".repeat(random.nextInt(300))));
+                    : TestLog.put(key, attributes() + "v".repeat(random.nextInt(300))));
           }
         }
         transactions.add(changes);
@@ -233,7 +235,33 @@ class WatchSimulationTest {
           random.nextInt(8) == 0,
           random.nextInt(8) == 0,
           random.nextBoolean(),
-          random.nextInt(3) == 0);
+          random.nextInt(3) == 0,
+          selection());
+    }
+
+    private String attributes() {
+      return switch (random.nextInt(8)) {
+        case 0 -> "";
+        case 1 -> "{?}";
+        default -> "{a=" + random.nextInt(3) + ";b=" + random.nextInt(3) + "}";
+      };
+    }
+
+    private Selection selection() {
+      if (random.nextBoolean()) {
+        return Selection.ALL;
+      }
+      List<Filter.Requirement> requirements = new ArrayList<>();
+      for (int i = random.nextInt(2); i >= 0; i--) {
+        Filter.Operator[] operators = Filter.Operator.values();
+        requirements.add(
+            new Filter.Requirement(
+                random.nextBoolean() ? "a" : "b",
+                operators[random.nextInt(operators.length)],
+                List.of("" + random.nextInt(3), "" + random.nextInt(4)),
+                random.nextInt(3)));
+      }
+      return new Selection(new Filter(requirements), TestAttributes::read);
     }
 
     private KeyRange range() {
