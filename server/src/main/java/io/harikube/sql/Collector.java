@@ -78,6 +78,12 @@ final class Collector {
     kvs.removeLast();
   }
 
+  /** Takes all keys away again that came after {@code size} keys of {@code oldBytes}. */
+  void cutTo(int size, long oldBytes) {
+    kvs.subList(size, kvs.size()).clear();
+    bytes = oldBytes;
+  }
+
   /** Takes keys that are more than {@code limit} away again; answers whether there were any. */
   boolean cut(long limit) {
     if (limit <= 0 || kvs.size() <= limit) {

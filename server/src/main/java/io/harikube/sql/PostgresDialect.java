@@ -353,8 +353,10 @@ final class PostgresDialect implements Dialect {
     config.setJdbcUrl(endpoint.url());
     config.setDataSourceProperties(endpoint.properties());
     config.setMaximumPoolSize(options.readers());
-    config.setMinimumIdle(Math.min(options.pool().idle(), options.readers()));
-    config.setIdleTimeout(options.pool().idleTime().toMillis());
+    if (options.pool().idle() < options.readers()) {
+      config.setMinimumIdle(options.pool().idle());
+      config.setIdleTimeout(options.pool().idleTime().toMillis());
+    }
     config.setMaxLifetime(options.pool().lifetime().toMillis());
     config.setConnectionTimeout(10_000);
     config.setInitializationFailTimeout(-1);

@@ -35,9 +35,11 @@ final class RangeReader {
 
   private final Dialect dialect;
   private final Pins pins;
+  private final AttributeIndex attributes;
   private final Counts counts = new Counts();
 
-  RangeReader(Dialect dialect, Pins pins) {
+  RangeReader(Dialect dialect, Pins pins, AttributeIndex attributes) {
+    this.attributes = attributes;
     this.dialect = dialect;
     this.pins = pins;
   }
@@ -198,8 +200,14 @@ final class RangeReader {
       int before = collector.size();
       long bytesBefore = collector.bytes();
       collector.page(pageBytes);
-      boolean filtered = !query.filter().isEmpty() && meta.indexed() >= 0 && at >= meta.indexed();
-      Bytes next = filtered ? filtered(session, meta, want) : unfiltered(session, meta, want);
+      Filter filter = attributes.reliable(query.filter(), at, meta);
+      Bytes next = page(session, meta, want, filter);
+      if (!attributes.reliable(query.filter(), at, meta).equals(filter)) {
+        collector.cutTo(before, bytesBefore);
+        filter = Filter.NONE;
+        next = page(session, meta, want, filter);
+      }
+      boolean filtered = !filter.isEmpty();
       int got = collector.size() - before;
       taken += got;
       if (query.limit() > 0 && taken > query.limit()) {
@@ -224,17 +232,18 @@ final class RangeReader {
       }
     }
 
-    private @Nullable Bytes unfiltered(Session session, Meta meta, long want) throws SQLException {
-      return meta.revision() == at
-          ? Ranges.live(session, rest, want, query.keysOnly(), collector)
-          : Ranges.history(session, rest, at, want, query.keysOnly(), collector);
-    }
-
-    private @Nullable Bytes filtered(Session session, Meta meta, long want) throws SQLException {
-      Filter filter = query.filter();
-      return meta.revision() == at
-          ? FilteredRanges.live(session, rest, want, query.keysOnly(), filter, collector)
-          : FilteredRanges.history(session, rest, at, want, query.keysOnly(), filter, collector);
+    private @Nullable Bytes page(Session session, Meta meta, long want, Filter filter)
+        throws SQLException {
+      boolean current = meta.revision() == at;
+      boolean keysOnly = query.keysOnly();
+      if (filter.isEmpty()) {
+        return current
+            ? Ranges.live(session, rest, want, keysOnly, collector)
+            : Ranges.history(session, rest, at, want, keysOnly, collector);
+      }
+      return current
+          ? FilteredRanges.live(session, rest, want, keysOnly, filter, collector)
+          : FilteredRanges.history(session, rest, at, want, keysOnly, filter, collector);
     }
 
     private long count(Session session, Meta meta) throws SQLException {

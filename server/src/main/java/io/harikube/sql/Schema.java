@@ -154,7 +154,8 @@ final class Schema {
   /**
    * The tables of attributes: {@code attribute} has those of the keys that there are, {@code
    * attribute_past} those that a change has ended and no compaction has reached yet. An attribute
-   * holds from the change {@code from_id} on, and until before the change {@code to_id}.
+   * holds from the change {@code from_id} on, and until before the change {@code to_id}. {@code
+   * attribute_ready} has the names that were added later, and since when all keys have them.
    */
   static List<String> attributeStatements(String bytes, String integer, String clustered) {
     return List.of(
@@ -179,7 +180,12 @@ final class Schema {
           PRIMARY KEY (key, name, from_id))%3$s"""
             .formatted(bytes, integer, clustered),
         "CREATE INDEX attribute_past_value ON attribute_past (name, value, key)",
-        "CREATE INDEX attribute_past_end ON attribute_past (to_id)");
+        "CREATE INDEX attribute_past_end ON attribute_past (to_id)",
+        """
+        CREATE TABLE attribute_ready (
+          name %1$s PRIMARY KEY,
+          revision %2$s NOT NULL)%3$s"""
+            .formatted(bytes, integer, clustered));
   }
 
   private static List<String> concat(List<String> first, List<String> second) {

@@ -5,6 +5,7 @@ import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.EventLog;
 import io.harikube.store.Identity;
+import io.harikube.store.KeyRange;
 import io.harikube.store.Lease;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
@@ -41,7 +42,7 @@ public final class SqlStore implements Store {
   private final SqlLog log;
   private final Hashes hashes;
   private final AttributeReader reader;
-  private final AttributeBackfill backfill;
+  private final AttributeIndex attributes;
   private final Identity identity;
   private final StoreMetrics metrics;
 
@@ -61,12 +62,12 @@ public final class SqlStore implements Store {
     this.writer = new Writer(dialect, session, writerId, meta, options, metrics);
     this.failures = new SqlFailures(dialect);
     this.pins = new Pins(writer::published);
-    this.ranges = new RangeReader(dialect, pins);
+    this.attributes = new AttributeIndex(dialect, writer, reader);
+    this.ranges = new RangeReader(dialect, pins, attributes);
     this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
     this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl(), metrics);
     this.log = new SqlLog(dialect, writer, failures);
     this.hashes = new Hashes(dialect, pins);
-    this.backfill = new AttributeBackfill(dialect, writer, reader);
   }
 
   /**
@@ -97,9 +98,7 @@ public final class SqlStore implements Store {
       store.writer.start();
       store.compactor.start();
       store.leases.start();
-      if (meta.indexed() < 0) {
-        store.backfill.start();
-      }
+      store.attributes.start(meta);
       return store;
     } catch (OpenException e) {
       dialect.close();
@@ -181,9 +180,16 @@ public final class SqlStore implements Store {
   public CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget) {
     Set<Bytes> keys = HashSet.newHashSet(2);
     TxnRunner.keys(txn, keys);
-    Map<Txn.Put, Attributes> attributes = TxnRunner.attributes(txn, reader);
+    long generation = reader.generation();
+    Map<Txn.Put, Attributes> early = TxnRunner.attributes(txn, reader);
     return writer.submit(
-        new Job<>(keys, batch -> TxnRunner.run(batch, txn, attributes, budget, metrics)));
+        new Job<>(
+            keys,
+            batch -> {
+              boolean same = reader.generation() == generation;
+              Map<Txn.Put, Attributes> now = same ? early : TxnRunner.attributes(txn, reader);
+              return TxnRunner.run(batch, txn, now, budget, metrics);
+            }));
   }
 
   @Override
@@ -237,6 +243,21 @@ public final class SqlStore implements Store {
   }
 
   @Override
+  public CompletableFuture<Void> gather(KeyRange range, String name) {
+    return attributes.gather(range, name);
+  }
+
+  @Override
+  public CompletableFuture<Void> forget(String name) {
+    return attributes.forget(name);
+  }
+
+  @Override
+  public boolean isGathered(String name) {
+    return attributes.isReady(name);
+  }
+
+  @Override
   public Status status() {
     return failures.call(
         () ->
@@ -287,7 +308,7 @@ public final class SqlStore implements Store {
   public void close() {
     failures.close();
     leases.close();
-    backfill.close();
+    attributes.close();
     compactor.close();
     writer.close();
     dialect.close();

@@ -8,4 +8,12 @@ public interface AttributeReader {
   AttributeReader NONE = (_, _) -> Attributes.NONE;
 
   Attributes read(Bytes key, Bytes value);
+
+  /**
+   * Counts the changes of what {@link #read} answers: attributes that were read before a change are
+   * read again.
+   */
+  default long generation() {
+    return 0;
+  }
 }

@@ -25,6 +25,19 @@ public record Attributes(Map<String, String> values) {
     values = fit ? Map.copyOf(values) : Map.of(UNKNOWN_NAME, "");
   }
 
+  /** Begins names that not all values had when they were written; see {@link Store#gather}. */
+  private static final String ADDED = "+";
+
+  /** A name that has been added. */
+  public static String added(String name) {
+    return ADDED + name;
+  }
+
+  /** Whether it is a name that has been added. */
+  public static boolean isAdded(String name) {
+    return name.startsWith(ADDED);
+  }
+
   /** The name that only values have which cannot be understood. */
   public static String unknownName() {
     return UNKNOWN_NAME;

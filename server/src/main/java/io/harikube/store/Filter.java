@@ -3,6 +3,7 @@ package io.harikube.store;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 
 /**
  * Which keys a range or a watch wants, by their attributes: those that meet all requirements, and
@@ -59,6 +60,13 @@ public record Filter(List<Requirement> requirements) {
       OptionalLong integer = integer(value);
       return integer.isEmpty() ? 0 : Long.compare(integer.getAsLong(), number);
     }
+  }
+
+  /** Only the requirements of these names: a filter that matches the same and more. */
+  public Filter only(Predicate<String> names) {
+    List<Requirement> kept =
+        requirements.stream().filter(requirement -> names.test(requirement.name())).toList();
+    return kept.size() == requirements.size() ? this : new Filter(kept);
   }
 
   public boolean isEmpty() {

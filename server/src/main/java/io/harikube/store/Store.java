@@ -91,6 +91,24 @@ public interface Store extends AutoCloseable {
   /** The ids of all leases, the one that expires first in front. */
   List<Long> leases();
 
+  /**
+   * Gathers an attribute that the reader of attributes now knows and did not know before, of all
+   * keys of a range. Filters by it take effect from then on, also after the next start; until then
+   * they let everything through.
+   *
+   * @param name one of {@link Attributes#added}
+   */
+  CompletableFuture<Void> gather(KeyRange range, String name);
+
+  /**
+   * Says that the reader of attributes is going to know a name no more; to be waited for before it
+   * does so.
+   */
+  CompletableFuture<Void> forget(String name);
+
+  /** Whether a name has been gathered. */
+  boolean isGathered(String name);
+
   Status status();
 
   /**

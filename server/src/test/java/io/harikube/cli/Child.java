@@ -36,11 +36,17 @@ final class Child implements AutoCloseable {
     arguments.addAll(List.of(options));
     process = start(Main.class, arguments.toArray(new String[0]));
     err = process.errorReader();
+    List<String> before = new ArrayList<>();
     String line = err.readLine();
     Matcher started = STARTED.matcher(String.valueOf(line));
-    if (!started.matches()) {
+    while (line != null && !started.matches()) {
+      before.add(line);
+      line = err.readLine();
+      started = STARTED.matcher(String.valueOf(line));
+    }
+    if (line == null) {
       process.destroyForcibly();
-      throw new IOException("not started: " + line);
+      throw new IOException("not started: " + before);
     }
     channel =
         NettyChannelBuilder.forAddress("127.0.0.1", Integer.parseInt(started.group(1)))

@@ -95,6 +95,21 @@ public final class StubStore implements Store, EventLog {
   }
 
   @Override
+  public CompletableFuture<Void> gather(KeyRange range, String name) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public CompletableFuture<Void> forget(String name) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public boolean isGathered(String name) {
+    return false;
+  }
+
+  @Override
   public Status status() {
     statusCalls.incrementAndGet();
     react();

@@ -2,14 +2,19 @@ package io.harikube.sql;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
+import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
+import io.harikube.store.Store;
+import io.harikube.store.StoreMetrics;
+import io.harikube.store.Txn;
 import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
@@ -172,5 +177,49 @@ final class FilterTest {
     assertThat(store.range(RangeQuery.of(Ops.ALL).filtered(filter)).kvs())
         .extracting(KeyValue::key)
         .containsExactly(Bytes.of("k"));
+  }
+
+  @Test
+  void anAttributeThatIsAddedCountsOnceAllKeysHaveIt() throws OpenException {
+    store.store().close();
+    TestAttributes.Growing reader = new TestAttributes.Growing();
+    String name = Attributes.added("c");
+    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
+    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
+    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+      for (int i = 0; i < 20; i++) {
+        put(added, "k" + i, "{+c=" + i % 2 + "}");
+      }
+      assertThat(keys(added, query)).as("unknown yet").isEqualTo(20);
+      reader.grow();
+      Await.answer(added.gather(Ops.prefix("k"), name));
+      assertThat(added.isGathered(name)).isTrue();
+      assertThat(keys(added, query)).isEqualTo(10);
+      assertThat(keys(added, query.atRevision(15))).as("before it was gathered").isEqualTo(14);
+      put(added, "k0", "{+c=1}");
+      assertThat(keys(added, query)).isEqualTo(11);
+    }
+    try (Store again = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+      assertThat(keys(again, query)).as("after another start").isEqualTo(11);
+      Await.answer(again.forget(name));
+      reader.grow();
+      put(again, "k2", "{+c=1}");
+      assertThat(keys(again, query)).as("forgotten").isEqualTo(20);
+      reader.grow();
+      Await.answer(again.gather(Ops.prefix("k"), name));
+      assertThat(keys(again, query)).as("gathered again").isEqualTo(12);
+    }
+  }
+
+  private void put(Store to, String key, String value) {
+    try (MemoryBudget.Share share = store.budget().open()) {
+      Await.answer(to.txn(Txn.of(Ops.put(key, value)), share));
+    }
+  }
+
+  private int keys(Store of, RangeQuery query) {
+    try (MemoryBudget.Share share = store.budget().open()) {
+      return of.range(query, share).kvs().size();
+    }
   }
 }

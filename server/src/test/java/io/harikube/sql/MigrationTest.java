@@ -18,9 +18,13 @@ import org.junit.jupiter.api.Test;
 /** A store that was written with an older schema holds the same after it has been brought on. */
 @OnSqlDatabases
 final class MigrationTest {
-  /** Takes the tables of version 2 back to version 1. */
+  /** Takes the tables back to version 1. */
   private static final List<String> TO_VERSION_1 =
       List.of(
+          "DROP TABLE attribute",
+          "DROP TABLE attribute_past",
+          "DROP TABLE attribute_ready",
+          "ALTER TABLE meta DROP COLUMN indexed",
           "DROP INDEX log_deleted",
           "ALTER TABLE log DROP COLUMN prev",
           "UPDATE log SET create_revision = 0 WHERE version = 0",

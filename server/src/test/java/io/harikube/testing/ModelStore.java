@@ -184,6 +184,21 @@ public final class ModelStore implements Store, EventLog {
   }
 
   @Override
+  public CompletableFuture<Void> gather(KeyRange range, String name) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public CompletableFuture<Void> forget(String name) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public boolean isGathered(String name) {
+    return false;
+  }
+
+  @Override
   public Status status() {
     return locked(() -> new Status(model.revision(), model.compactedRevision(), 1, 1, commits));
   }

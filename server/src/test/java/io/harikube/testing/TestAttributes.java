@@ -1,16 +1,41 @@
 package io.harikube.testing;
 
+import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * The attributes of values in tests: of {@code {a=1;b=}} they are a and b, {@code {?}} cannot be
  * understood, and any other value has none.
  */
 public final class TestAttributes {
+  /** Knows another name besides: what values have under {@code +c}. */
+  public static final class Growing implements AttributeReader {
+    private final AtomicLong generation = new AtomicLong();
+
+    /** From now on there are attributes that have been added, or no more. */
+    public void grow() {
+      generation.incrementAndGet();
+    }
+
+    @Override
+    public Attributes read(Bytes key, Bytes value) {
+      Attributes attributes = TestAttributes.read(key, value);
+      Map<String, String> values = new HashMap<>(attributes.values());
+      values.keySet().removeIf(name -> Attributes.isAdded(name) && generation.get() % 2 == 0);
+      return new Attributes(values);
+    }
+
+    @Override
+    public long generation() {
+      return generation.get();
+    }
+  }
+
   private TestAttributes() {}
 
   public static Attributes read(Bytes key, Bytes value) {

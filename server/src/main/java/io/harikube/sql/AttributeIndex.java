@@ -1,0 +1,218 @@
+package io.harikube.sql;
+
+import io.harikube.store.AttributeReader;
+import io.harikube.store.Attributes;
+import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
+import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
+import io.harikube.store.StoreException;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Knows which attributes can be relied on, and gathers those of keys that were written before: for
+ * a store of an older schema all of them, else those of a name that has been added. Keys are looked
+ * at in small steps between the writes; until all have been, ranges are not filtered by what is
+ * missing, and a server that stops before begins anew.
+ *
+ * <pre>
+ *   unknown ── gather: new puts have it, the others are gone through ──► ready from a revision on
+ *      ▲                                                                     │
+ *      └───────────────────────────── forget ◄──────────────────────────────┘
+ * </pre>
+ */
+final class AttributeIndex implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(AttributeIndex.class);
+  private static final int STEP = 500;
+  private static final long STEP_BYTES = 4 << 20;
+  private static final long RETRY_MILLIS = 500;
+
+  private record Found(KeyValue kv, Attributes attributes) {}
+
+  private record Task(KeyRange range, Job.Work<Boolean> end, CompletableFuture<Void> done) {}
+
+  private final Dialect dialect;
+  private final Writer writer;
+  private final AttributeReader reader;
+  private final Map<String, Long> ready = new ConcurrentHashMap<>();
+  private final LinkedBlockingQueue<Task> tasks = new LinkedBlockingQueue<>();
+  private final Thread thread =
+      Thread.ofPlatform().daemon().name("attributes").unstarted(this::loop);
+  private volatile boolean closed;
+
+  AttributeIndex(Dialect dialect, Writer writer, AttributeReader reader) {
+    this.dialect = dialect;
+    this.writer = writer;
+    this.reader = reader;
+  }
+
+  void start(Meta meta) throws SQLException {
+    dialect
+        .readers()
+        .single(
+            session -> {
+              try (ResultSet rows =
+                  session.prepare("SELECT name, revision FROM attribute_ready").executeQuery()) {
+                while (rows.next()) {
+                  ready.put(Rows.text(rows, 1), rows.getLong(2));
+                }
+              }
+              return true;
+            });
+    if (meta.indexed() < 0) {
+      var _ =
+          add(
+              new KeyRange(Bytes.EMPTY, null),
+              batch -> {
+                batch.setIndexed();
+                return true;
+              });
+    }
+    thread.start();
+  }
+
+  /** The requirements of a filter that can be relied on at a revision. */
+  Filter reliable(Filter filter, long revision, Meta meta) {
+    if (filter.isEmpty() || meta.indexed() < 0 || revision < meta.indexed()) {
+      return Filter.NONE;
+    }
+    return filter.only(
+        name -> !Attributes.isAdded(name) || ready.getOrDefault(name, Long.MAX_VALUE) <= revision);
+  }
+
+  boolean isReady(String name) {
+    return ready.containsKey(name);
+  }
+
+  /** See {@link io.harikube.store.Store#gather}. */
+  CompletableFuture<Void> gather(KeyRange range, String name) {
+    return add(
+            range,
+            batch -> {
+              PreparedStatement delete =
+                  batch.session().prepare("DELETE FROM attribute_ready WHERE name = ?");
+              delete.setBytes(1, Rows.bytes(name));
+              delete.executeUpdate();
+              PreparedStatement insert =
+                  batch
+                      .session()
+                      .prepare("INSERT INTO attribute_ready (name, revision) VALUES (?, ?)");
+              insert.setBytes(1, Rows.bytes(name));
+              insert.setLong(2, batch.revision());
+              insert.executeUpdate();
+              batch.markDirty();
+              return true;
+            })
+        .thenRun(() -> ready.put(name, writer.published()));
+  }
+
+  /** See {@link io.harikube.store.Store#forget}. */
+  CompletableFuture<Void> forget(String name) {
+    ready.remove(name);
+    return writer
+        .submit(
+            new Job<>(
+                Set.of(),
+                batch -> {
+                  PreparedStatement delete =
+                      batch.session().prepare("DELETE FROM attribute_ready WHERE name = ?");
+                  delete.setBytes(1, Rows.bytes(name));
+                  delete.executeUpdate();
+                  batch.markDirty();
+                  return true;
+                }))
+        .thenAccept(_ -> {});
+  }
+
+  private CompletableFuture<Void> add(KeyRange range, Job.Work<Boolean> end) {
+    Task task = new Task(range, end, new CompletableFuture<>());
+    tasks.add(task);
+    return task.done;
+  }
+
+  private void loop() {
+    try {
+      while (!closed) {
+        Task task = tasks.take();
+        while (!closed && !attempt(task)) {
+          TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private boolean attempt(Task task) {
+    try {
+      // What has been handed over before has been committed after this, with the attributes of
+      // then.
+      run(_ -> true);
+      long keys = gather(task.range);
+      if (!closed) {
+        run(task.end);
+        task.done.complete(null);
+        LOG.info("attributes of {} keys have been gathered", keys);
+      }
+      return true;
+    } catch (SQLException | StoreException | CompletionException e) {
+      LOG.warn("gathering attributes begins again: {}", e.getMessage());
+      return false;
+    }
+  }
+
+  private long gather(KeyRange range) throws SQLException {
+    long keys = 0;
+    KeyRange rest = range;
+    while (!closed && !rest.isEmpty()) {
+      KeyRange from = rest;
+      Collector page = new Collector(Unlimited.share(), 0);
+      page.page(STEP_BYTES);
+      @Nullable Bytes next =
+          dialect.readers().snapshot(session -> Ranges.live(session, from, STEP, false, page));
+      List<Found> found =
+          page.kvs().stream().map(kv -> new Found(kv, reader.read(kv.key(), kv.value()))).toList();
+      run(
+          batch -> {
+            for (Found key : found) {
+              batch.index(key.kv.key(), key.kv.modRevision(), key.attributes);
+            }
+            return true;
+          });
+      keys += page.size();
+      if (next == null) {
+        break;
+      }
+      rest = rest.from(next);
+    }
+    return keys;
+  }
+
+  private void run(Job.Work<Boolean> work) {
+    writer.submit(new Job<>(Set.of(), work)).join();
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    thread.interrupt();
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
