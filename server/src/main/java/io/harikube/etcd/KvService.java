@@ -26,13 +26,21 @@ final class KvService {
   private final Headers headers;
   private final RequestCheck check;
   private final Alarms alarms;
+  private final Quota quota;
   private final Backlog backlog;
 
-  KvService(Store store, Headers headers, RequestCheck check, Alarms alarms, Backlog backlog) {
+  KvService(
+      Store store,
+      Headers headers,
+      RequestCheck check,
+      Alarms alarms,
+      Quota quota,
+      Backlog backlog) {
     this.store = store;
     this.headers = headers;
     this.check = check;
     this.alarms = alarms;
+    this.quota = quota;
     this.backlog = backlog;
   }
 
@@ -73,10 +81,16 @@ final class KvService {
     int size = check.size(request);
     alarms.refusePut();
     answer.enter(backlog, size);
-    answer.sendWhen(
-        store.txn(Txn.of(TxnWire.put(request)), answer.share()),
-        result ->
-            TxnWire.put((OpResult.Put) result.results().getFirst(), headers.at(result.revision())));
+    quota.admit(
+        Quota.cost(request),
+        answer,
+        () ->
+            answer.sendWhen(
+                store.txn(Txn.of(TxnWire.put(request)), answer.share()),
+                result ->
+                    TxnWire.put(
+                        (OpResult.Put) result.results().getFirst(),
+                        headers.at(result.revision()))));
   }
 
   private void delete(DeleteRangeRequest request, Answer<DeleteRangeResponse> answer) {
@@ -102,9 +116,13 @@ final class KvService {
       }
       answer.enter(backlog, size);
     }
-    answer.sendWhen(
-        store.txn(TxnWire.txn(request), answer.share()),
-        result -> TxnWire.txn(result, headers.at(result.revision())));
+    quota.admit(
+        Quota.cost(request),
+        answer,
+        () ->
+            answer.sendWhen(
+                store.txn(TxnWire.txn(request), answer.share()),
+                result -> TxnWire.txn(result, headers.at(result.revision()))));
   }
 
   private void compact(CompactionRequest request, Answer<CompactionResponse> answer) {
