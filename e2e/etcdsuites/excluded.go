@@ -83,6 +83,8 @@ var excluded = []struct{ pkg, reason, tests string }{
 	{"integration", grpcServer, `TestV3AdditionalGRPCOptions`},
 
 	{"common", membership, `TestMemberList TestMemberAdd TestMemberRemove`},
+	// They ask each of three members for an id of its own.
+	{"common", raft, `TestStatus/PeerTLS TestStatus/PeerAutoTLS`},
 	{"common", raft, `TestKVGetNoQuorum TestWaitLeader TestWaitLeader_MemberStop`},
 	{"common", users, `
 		TestAuthEnable TestAuthDisable TestAuthGracefulDisable TestAuthRoleUpdate

@@ -117,7 +117,7 @@ type Binary struct {
 	Dir     string   // working directory: tests read files of their package
 	Env     []string // added to the environment of this process
 	Run     string   // as of go test -run
-	Skip    []string // names of top-level tests that are not run
+	Skip    []string // names of tests and subtests that are not run
 	Timeout time.Duration
 	Log     string    // file for all output
 	Events  io.Writer // if not nil: the lines of go test -json
@@ -213,10 +213,11 @@ func (b Binary) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // skipped is Skip as of go test -skip.
 func (b Binary) skipped() string {
-	if len(b.Skip) == 0 {
-		return ""
+	var patterns []string
+	for _, name := range b.Skip {
+		patterns = append(patterns, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
 	}
-	return "^(" + strings.Join(b.Skip, "|") + ")$"
+	return strings.Join(patterns, "|")
 }
 
 func (b Binary) list(ctx context.Context, log io.Writer) ([]string, error) {
@@ -229,7 +230,9 @@ func (b Binary) list(ctx context.Context, log io.Writer) ([]string, error) {
 	out, err := cmd.Output()
 	var names []string
 	for _, line := range strings.Split(string(out), "\n") {
-		if name := strings.TrimSpace(line); strings.HasPrefix(name, "Test") && !slices.Contains(b.Skip, name) {
+		name := strings.TrimSpace(line)
+		test := strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Example")
+		if test && !slices.Contains(b.Skip, name) {
 			names = append(names, name)
 		}
 	}

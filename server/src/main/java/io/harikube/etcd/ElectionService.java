@@ -38,11 +38,11 @@ final class ElectionService {
 
   ServerServiceDefinition bind(Calls calls) {
     return ServerServiceDefinition.builder("v3electionpb.Election")
-        .addMethod(EtcdApi.CAMPAIGN, calls.blocking(this::campaign))
-        .addMethod(EtcdApi.PROCLAIM, calls.blocking(this::proclaim))
-        .addMethod(EtcdApi.LEADER, calls.blocking(this::leader))
-        .addMethod(EtcdApi.OBSERVE, calls.streaming(this::observe))
-        .addMethod(EtcdApi.RESIGN, calls.blocking(this::resign))
+        .addMethod(EtcdApi.CAMPAIGN, calls.blocking(KeyQueue.refusing(this::campaign)))
+        .addMethod(EtcdApi.PROCLAIM, calls.blocking(KeyQueue.refusing(this::proclaim)))
+        .addMethod(EtcdApi.LEADER, calls.blocking(KeyQueue.refusing(this::leader)))
+        .addMethod(EtcdApi.OBSERVE, calls.streaming(KeyQueue.refusing(this::observe)))
+        .addMethod(EtcdApi.RESIGN, calls.blocking(KeyQueue.refusing(this::resign)))
         .build();
   }
 
@@ -64,9 +64,8 @@ final class ElectionService {
             answer);
     KeyValue before = entered.succeeded() ? null : KeyQueue.only(entered.results().getFirst());
     long created = before == null ? entered.revision() : before.createRevision();
-    long revision = entered.revision();
     if (before != null && !before.value().equals(value)) {
-      revision = proclaim(key, created, value, lease, answer);
+      proclaim(key, created, value, lease, answer);
     }
     try {
       queue.awaitTurn(prefix, created, answer);
@@ -78,7 +77,7 @@ final class ElectionService {
     }
     answer.send(
         CampaignResponse.newBuilder()
-            .setHeader(headers.at(revision))
+            .setHeader(headers.at(entered.revision()))
             .setLeader(
                 LeaderKey.newBuilder()
                     .setName(request.getName())

@@ -1,6 +1,7 @@
 package io.harikube.etcd;
 
 import com.google.protobuf.ByteString;
+import io.grpc.Status;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
@@ -34,6 +35,23 @@ final class KeyQueue {
   KeyQueue(Store store, Supplier<WatchStream> watches) {
     this.store = store;
     this.watches = watches;
+  }
+
+  /**
+   * The handler, whose refusals have the code that etcd's have: it answers here what its own client
+   * was told, of which only the text is left.
+   */
+  static <Q, A> Calls.Handler<Q, A> refusing(Calls.Handler<Q, A> handler) {
+    return (request, answer) -> {
+      try {
+        handler.handle(request, answer);
+      } catch (RuntimeException | InterruptedException e) {
+        Status status = Errors.of(e);
+        boolean ended = status.equals(Errors.STOPPED) || status.equals(Errors.CANCELED);
+        throw RequestCheck.refuse(
+            ended ? status : Status.UNKNOWN.withDescription(status.getDescription()));
+      }
+    };
   }
 
   /** Where the keys of a name are. */

@@ -55,16 +55,21 @@ final class KvService {
         .build();
   }
 
+  /** A negative revision is the current one, though not in a transaction: as in etcd. */
+  private static RangeQuery query(RangeRequest request) {
+    return TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
+  }
+
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
-    OpResult.Range result = store.range(TxnWire.query(request), answer.share());
+    OpResult.Range result = store.range(query(request), answer.share());
     answer.send(TxnWire.range(result, headers.at(result.revision())));
   }
 
   private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)
       throws InterruptedException {
     RequestCheck.rangeStream(request);
-    RangeQuery query = TxnWire.query(request);
+    RangeQuery query = query(request);
     if (request.getCountOnly()) {
       OpResult.Range count = store.range(query, answer.share());
       if (answer.push(RangeStream.last(count, headers))) {

@@ -32,8 +32,8 @@ final class LockService {
 
   ServerServiceDefinition bind(Calls calls) {
     return ServerServiceDefinition.builder("v3lockpb.Lock")
-        .addMethod(EtcdApi.LOCK, calls.blocking(this::lock))
-        .addMethod(EtcdApi.UNLOCK, calls.blocking(this::unlock))
+        .addMethod(EtcdApi.LOCK, calls.blocking(KeyQueue.refusing(this::lock)))
+        .addMethod(EtcdApi.UNLOCK, calls.blocking(KeyQueue.refusing(this::unlock)))
         .build();
   }
 

@@ -257,7 +257,8 @@ final class Batch {
     unwrittenLive.put(after.key(), row);
     dirty = true;
     if (events != null) {
-      Event event = new Event(after, before);
+      boolean again = before != null && before.modRevision() == revision + 1;
+      Event event = new Event(after, again ? Event.beforeRevision(events, after.key()) : before);
       weight += event.weight();
       if (weight > eventBytes) {
         events = null;
