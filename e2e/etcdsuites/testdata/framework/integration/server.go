@@ -30,7 +30,7 @@ const (
 	stopWithin  = 20 * time.Second
 	logShown    = 4 << 10
 
-	emptySQLite   = 48 << 10
+	emptySQLite   = 32 << 10
 	emptyPostgres = 8 << 20
 )
 

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * {@code /metrics} answers also when the database does not.
  */
 final class StoreGauges {
-  private static final Duration FRESH = Duration.ofMillis(200);
+  private static final Duration FRESH = Duration.ofMillis(20);
   private static final Duration DEADLINE = Duration.ofSeconds(2);
 
   private final Store store;

@@ -257,8 +257,7 @@ final class Batch {
     unwrittenLive.put(after.key(), row);
     dirty = true;
     if (events != null) {
-      boolean again = before != null && before.modRevision() == revision + 1;
-      Event event = new Event(after, again ? Event.beforeRevision(events, after.key()) : before);
+      Event event = new Event(after, before);
       weight += event.weight();
       if (weight > eventBytes) {
         events = null;

@@ -82,7 +82,7 @@ final class SqlLog implements EventLog {
           return new Page(events, kv.modRevision() - 1);
         }
         // What was before a revision is history that ends with the compaction of that revision.
-        Event event = event(kv, rows, previous && kv.modRevision() > meta.compacted(), events);
+        Event event = event(kv, rows, previous && kv.modRevision() > meta.compacted());
         bytes += event.weight();
         events.add(event);
       }
@@ -90,15 +90,12 @@ final class SqlLog implements EventLog {
     return new Page(events, Math.max(end, from - 1));
   }
 
-  private static Event event(KeyValue kv, ResultSet rows, boolean previous, List<Event> before)
-      throws SQLException {
+  private static Event event(KeyValue kv, ResultSet rows, boolean previous) throws SQLException {
     KeyValue shown = kv.version() == 0 ? KeyValue.deleted(kv.key(), kv.modRevision()) : kv;
     if (!previous || rows.getLong(10) == 0) {
       return new Event(shown, null);
     }
-    KeyValue last = Rows.keyValue(rows, 7);
-    boolean again = last.modRevision() == kv.modRevision();
-    return new Event(shown, again ? Event.beforeRevision(before, kv.key()) : last);
+    return new Event(shown, Rows.keyValue(rows, 7));
   }
 
   @Override

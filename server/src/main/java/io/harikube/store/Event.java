@@ -1,6 +1,5 @@
 package io.harikube.store;
 
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,19 +16,6 @@ public record Event(KeyValue kv, @Nullable KeyValue previous) {
 
   public long revision() {
     return kv.modRevision();
-  }
-
-  /**
-   * The key as it was before the revision of {@code events}, the last of which have changed it:
-   * what etcd shows for each of several changes in one revision.
-   */
-  public static @Nullable KeyValue beforeRevision(List<Event> events, Bytes key) {
-    for (Event event : events.reversed()) {
-      if (event.kv().key().equals(key)) {
-        return event.previous();
-      }
-    }
-    return null;
   }
 
   /** The memory that this event holds, in bytes, near enough to keep a budget by. */

@@ -157,7 +157,7 @@ class OpsServerTest {
     store.mood = StubStore.Mood.UNREACHABLE;
     now.set(Instant.EPOCH.plusSeconds(10));
     assertThat(get("/metrics").body().lines())
-        .contains("etcd_server_has_leader 0", "etcd_mvcc_db_total_size_in_bytes 4096.0");
+        .contains("etcd_server_has_leader 0", "etcd_mvcc_db_total_size_in_bytes 4096");
   }
 
   @Test
