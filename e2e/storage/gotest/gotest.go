@@ -117,6 +117,7 @@ type Binary struct {
 	Dir     string   // working directory: tests read files of their package
 	Env     []string // added to the environment of this process
 	Run     string   // as of go test -run
+	Skip    []string // names of tests and subtests that are not run
 	Timeout time.Duration
 	Log     string    // file for all output
 	Events  io.Writer // if not nil: the lines of go test -json
@@ -143,7 +144,8 @@ func (b Binary) Exec(ctx context.Context, store string, progress io.Writer) (Res
 	}
 
 	begin := time.Now()
-	tests := b.command(ctx, "-test.v=test2json", "-test.run="+b.Run, "-test.timeout="+b.Timeout.String())
+	tests := b.command(ctx, "-test.v=test2json", "-test.run="+b.Run, "-test.skip="+b.skipped(),
+		"-test.timeout="+b.Timeout.String())
 	tests.Stderr = log
 	output, err := tests.StdoutPipe()
 	if err != nil {
@@ -209,6 +211,15 @@ func (b Binary) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// skipped is Skip as of go test -skip.
+func (b Binary) skipped() string {
+	var patterns []string
+	for _, name := range b.Skip {
+		patterns = append(patterns, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
+	}
+	return strings.Join(patterns, "|")
+}
+
 func (b Binary) list(ctx context.Context, log io.Writer) ([]string, error) {
 	pattern, _, _ := strings.Cut(b.Run, "/")
 	if pattern == "" {
@@ -219,8 +230,10 @@ func (b Binary) list(ctx context.Context, log io.Writer) ([]string, error) {
 	out, err := cmd.Output()
 	var names []string
 	for _, line := range strings.Split(string(out), "\n") {
-		if strings.HasPrefix(line, "Test") {
-			names = append(names, strings.TrimSpace(line))
+		name := strings.TrimSpace(line)
+		test := strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Example")
+		if test && !slices.Contains(b.Skip, name) {
+			names = append(names, name)
 		}
 	}
 	if len(names) > 0 {

@@ -30,6 +30,7 @@ final class EtcdFrontend implements Parts.Serving {
             .clock(settings.clock())
             .maxRequestBytes(settings.maxRequestBytes())
             .maxTxnOps(settings.maxTxnOps())
+            .quotaBytes(settings.quotaBytes())
             .name(settings.name())
             .clientUrls(settings.clientUrls())
             .listen(settings.listen().text())

@@ -70,6 +70,7 @@ record Parts(Opener opener, Frontend frontend, Restorer restorer, InstantSource 
       MemoryBudget budget,
       int maxRequestBytes,
       int maxTxnOps,
+      long quotaBytes,
       String name,
       List<String> clientUrls,
       Duration progressInterval,

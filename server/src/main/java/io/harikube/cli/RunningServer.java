@@ -80,6 +80,7 @@ final class RunningServer implements AutoCloseable {
     metrics.observe(
         store,
         endpoint instanceof Endpoint.Sqlite sqlite ? sqlite.file() : null,
+        options.quotaBackendBytes,
         budget,
         parts.clock());
     if (options.compactInterval.isPositive()) {
@@ -100,6 +101,7 @@ final class RunningServer implements AutoCloseable {
             budget,
             options.maxRequestBytes,
             options.maxTxnOps,
+            options.quotaBackendBytes,
             options.name,
             clientUrls(options, listen, tls),
             options.progressInterval,

@@ -40,6 +40,10 @@ final class ServerCommand implements Callable<Integer> {
     check("--max-txn-ops", options.maxTxnOps);
     check("--compact-batch-size", options.compactBatchSize);
     check("--watch-progress-notify-interval", options.progressInterval.toMillis());
+    if (options.quotaBackendBytes < 0) {
+      throw new ParameterException(
+          spec.commandLine(), "--quota-backend-bytes has to be 0 or greater");
+    }
     Logging.configure(options.logFormat, options.debug);
     RunningServer server = new RunningServer();
     Thread hook = new Thread(() -> shutDown(server), "shutdown");

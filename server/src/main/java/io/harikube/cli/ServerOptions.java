@@ -171,6 +171,15 @@ final class ServerOptions {
   int maxTxnOps;
 
   @Option(
+      names = "--quota-backend-bytes",
+      paramLabel = "<bytes>",
+      defaultValue = "0",
+      description =
+          "The size that the database may reach: what adds to it is refused then, until a client"
+              + " clears the alarm. 0 for no limit.")
+  long quotaBackendBytes;
+
+  @Option(
       names = "--max-answer-bytes",
       paramLabel = "<bytes>",
       defaultValue = "0",

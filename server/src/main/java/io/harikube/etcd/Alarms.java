@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * The alarms that are set, and what they forbid. Nothing but a client sets one, and none outlives
- * the server. Source: etcd's apply_corrupt and capped appliers.
+ * The alarms that are set, and what they forbid. A client sets them, or the {@link Quota}; none
+ * outlives the server. Source: etcd's apply_corrupt and capped appliers.
  */
 final class Alarms {
   private final Set<AlarmMember> set = new LinkedHashSet<>();
@@ -40,6 +40,17 @@ final class Alarms {
     noSpace = !get(AlarmType.NOSPACE).isEmpty();
     corrupt = !get(AlarmType.CORRUPT).isEmpty();
     return answer;
+  }
+
+  /** Sets the alarm of a member whose database is full. */
+  void raiseNoSpace(long memberId) {
+    var _ =
+        handle(
+            AlarmRequest.newBuilder()
+                .setAction(AlarmRequest.AlarmAction.ACTIVATE)
+                .setMemberID(memberId)
+                .setAlarm(AlarmType.NOSPACE)
+                .build());
   }
 
   synchronized List<AlarmMember> get(AlarmType type) {

@@ -27,6 +27,7 @@ final class Answer<A> {
   private final @Nullable ReadyGate gate;
   private @Nullable Backlog backlog;
   private int waiting;
+  private volatile @Nullable Runnable whenClosed;
   private boolean answered;
   private final AtomicInteger holders = new AtomicInteger(2);
 
@@ -73,6 +74,14 @@ final class Answer<A> {
     requests.enter(bytes);
     backlog = requests;
     waiting = bytes;
+  }
+
+  /** Runs {@code action} when nobody waits for the answer any more; it replaces an earlier one. */
+  void whenClosed(Runnable action) {
+    whenClosed = action;
+    if (call.isCancelled()) {
+      action.run();
+    }
   }
 
   /** Whether nobody waits for the answer any more. */
@@ -166,6 +175,10 @@ final class Answer<A> {
   private void closed() {
     if (gate != null) {
       gate.wake();
+    }
+    Runnable action = whenClosed;
+    if (action != null) {
+      action.run();
     }
     release();
   }

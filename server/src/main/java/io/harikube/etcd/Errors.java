@@ -53,6 +53,12 @@ final class Errors {
   static final Status STREAM_BOUNDS =
       of(Code.UNIMPLEMENTED, "RangeStream does not support revision filters");
 
+  static final Status LOCK_SESSION_EXPIRED = of(Code.UNKNOWN, "mutex: session is expired");
+  static final Status NOT_LEADER = of(Code.UNKNOWN, "election: not leader");
+  static final Status NO_LEADER = of(Code.UNKNOWN, "election: no leader");
+  static final Status LEADER_MISSING = of(Code.UNKNOWN, "\"leader\" field must be provided");
+  static final Status WATCH_LOST = of(Code.UNKNOWN, "lost watcher waiting for delete");
+
   static final Status MEMBER_BAD_URLS =
       of(Code.INVALID_ARGUMENT, "etcdserver: given member URLs are invalid");
   static final Status MEMBER_NOT_FOUND = of(Code.NOT_FOUND, "etcdserver: member not found");

@@ -42,6 +42,8 @@ import io.harikube.etcd.proto.AuthUserRevokeRoleRequest;
 import io.harikube.etcd.proto.AuthUserRevokeRoleResponse;
 import io.harikube.etcd.proto.AuthenticateRequest;
 import io.harikube.etcd.proto.AuthenticateResponse;
+import io.harikube.etcd.proto.CampaignRequest;
+import io.harikube.etcd.proto.CampaignResponse;
 import io.harikube.etcd.proto.CompactionRequest;
 import io.harikube.etcd.proto.CompactionResponse;
 import io.harikube.etcd.proto.DefragmentRequest;
@@ -54,6 +56,8 @@ import io.harikube.etcd.proto.HashKVRequest;
 import io.harikube.etcd.proto.HashKVResponse;
 import io.harikube.etcd.proto.HashRequest;
 import io.harikube.etcd.proto.HashResponse;
+import io.harikube.etcd.proto.LeaderRequest;
+import io.harikube.etcd.proto.LeaderResponse;
 import io.harikube.etcd.proto.LeaseGrantRequest;
 import io.harikube.etcd.proto.LeaseGrantResponse;
 import io.harikube.etcd.proto.LeaseKeepAliveRequest;
@@ -64,6 +68,8 @@ import io.harikube.etcd.proto.LeaseRevokeRequest;
 import io.harikube.etcd.proto.LeaseRevokeResponse;
 import io.harikube.etcd.proto.LeaseTimeToLiveRequest;
 import io.harikube.etcd.proto.LeaseTimeToLiveResponse;
+import io.harikube.etcd.proto.LockRequest;
+import io.harikube.etcd.proto.LockResponse;
 import io.harikube.etcd.proto.MemberAddRequest;
 import io.harikube.etcd.proto.MemberAddResponse;
 import io.harikube.etcd.proto.MemberListRequest;
@@ -76,17 +82,23 @@ import io.harikube.etcd.proto.MemberUpdateRequest;
 import io.harikube.etcd.proto.MemberUpdateResponse;
 import io.harikube.etcd.proto.MoveLeaderRequest;
 import io.harikube.etcd.proto.MoveLeaderResponse;
+import io.harikube.etcd.proto.ProclaimRequest;
+import io.harikube.etcd.proto.ProclaimResponse;
 import io.harikube.etcd.proto.PutRequest;
 import io.harikube.etcd.proto.PutResponse;
 import io.harikube.etcd.proto.RangeRequest;
 import io.harikube.etcd.proto.RangeResponse;
 import io.harikube.etcd.proto.RangeStreamResponse;
+import io.harikube.etcd.proto.ResignRequest;
+import io.harikube.etcd.proto.ResignResponse;
 import io.harikube.etcd.proto.SnapshotRequest;
 import io.harikube.etcd.proto.SnapshotResponse;
 import io.harikube.etcd.proto.StatusRequest;
 import io.harikube.etcd.proto.StatusResponse;
 import io.harikube.etcd.proto.TxnRequest;
 import io.harikube.etcd.proto.TxnResponse;
+import io.harikube.etcd.proto.UnlockRequest;
+import io.harikube.etcd.proto.UnlockResponse;
 import io.harikube.etcd.proto.WatchRequest;
 import io.harikube.etcd.proto.WatchResponse;
 
@@ -221,6 +233,22 @@ public final class EtcdApi {
               "RoleRevokePermission",
               AuthRoleRevokePermissionRequest.class,
               AuthRoleRevokePermissionResponse.class);
+  private static final String LOCKS = "v3lockpb.Lock";
+  public static final MethodDescriptor<LockRequest, LockResponse> LOCK =
+      unary(LOCKS, "Lock", LockRequest.class, LockResponse.class);
+  public static final MethodDescriptor<UnlockRequest, UnlockResponse> UNLOCK =
+      unary(LOCKS, "Unlock", UnlockRequest.class, UnlockResponse.class);
+  private static final String ELECTIONS = "v3electionpb.Election";
+  public static final MethodDescriptor<CampaignRequest, CampaignResponse> CAMPAIGN =
+      unary(ELECTIONS, "Campaign", CampaignRequest.class, CampaignResponse.class);
+  public static final MethodDescriptor<ProclaimRequest, ProclaimResponse> PROCLAIM =
+      unary(ELECTIONS, "Proclaim", ProclaimRequest.class, ProclaimResponse.class);
+  public static final MethodDescriptor<LeaderRequest, LeaderResponse> LEADER =
+      unary(ELECTIONS, "Leader", LeaderRequest.class, LeaderResponse.class);
+  public static final MethodDescriptor<LeaderRequest, LeaderResponse> OBSERVE =
+      parts(ELECTIONS, "Observe", LeaderRequest.class, LeaderResponse.class);
+  public static final MethodDescriptor<ResignRequest, ResignResponse> RESIGN =
+      unary(ELECTIONS, "Resign", ResignRequest.class, ResignResponse.class);
 
   private EtcdApi() {}
 

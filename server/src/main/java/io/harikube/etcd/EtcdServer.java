@@ -57,6 +57,7 @@ public final class EtcdServer implements AutoCloseable {
   private final Alarms alarms;
   private final WatchService watch;
   private final LeaseService lease;
+  private final KeyQueue queue;
   private final Server server;
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -71,9 +72,14 @@ public final class EtcdServer implements AutoCloseable {
     var headers = new Headers(store);
     this.alarms = new Alarms();
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);
-    var kv = new KvService(store, headers, check, alarms, new Backlog(options.backlogBytes));
+    var quota = new Quota(store, alarms, options.quotaBytes);
+    var backlog = new Backlog(options.backlogBytes);
+    var kv = new KvService(store, headers, check, alarms, quota, backlog);
     this.watch = new WatchService(options.watches, headers);
-    this.lease = new LeaseService(store, headers, check, alarms, options.clock);
+    this.lease = new LeaseService(store, headers, check, alarms, quota, options.clock);
+    this.queue = new KeyQueue(store, options.watches);
+    var locks = new LockService(queue, headers, check, alarms, quota);
+    var elections = new ElectionService(queue, headers, check, alarms, quota);
     var cluster =
         new ClusterService(store, headers, options.name, options.peerUrls, options.clientUrls);
     var maintenance = new MaintenanceService(store, headers, alarms, options.quotaBytes);
@@ -97,6 +103,8 @@ public final class EtcdServer implements AutoCloseable {
             .addService(cluster.bind(calls))
             .addService(maintenance.bind(calls))
             .addService(new AuthService(headers).bind(calls))
+            .addService(locks.bind(calls))
+            .addService(elections.bind(calls))
             .addService(health.getHealthService());
     if (address.socket() != null) {
       // grpc-java sets it on every connection; those of unix sockets do not know it, and say so.
@@ -160,6 +168,7 @@ public final class EtcdServer implements AutoCloseable {
     server.shutdown();
     watch.stop();
     lease.stop();
+    queue.stop();
     try {
       if (!server.awaitTermination(grace.toMillis(), TimeUnit.MILLISECONDS)) {
         log.warn("calls were still in flight after {} and are cut off", grace);
@@ -234,7 +243,7 @@ public final class EtcdServer implements AutoCloseable {
       return this;
     }
 
-    /** The quota that a status shows, in bytes; 0, there is none. */
+    /** The size that the database may reach, in bytes; 0, there is no limit. */
     public Builder quotaBytes(long value) {
       quotaBytes = value;
       return this;

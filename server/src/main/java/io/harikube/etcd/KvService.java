@@ -26,13 +26,21 @@ final class KvService {
   private final Headers headers;
   private final RequestCheck check;
   private final Alarms alarms;
+  private final Quota quota;
   private final Backlog backlog;
 
-  KvService(Store store, Headers headers, RequestCheck check, Alarms alarms, Backlog backlog) {
+  KvService(
+      Store store,
+      Headers headers,
+      RequestCheck check,
+      Alarms alarms,
+      Quota quota,
+      Backlog backlog) {
     this.store = store;
     this.headers = headers;
     this.check = check;
     this.alarms = alarms;
+    this.quota = quota;
     this.backlog = backlog;
   }
 
@@ -47,16 +55,21 @@ final class KvService {
         .build();
   }
 
+  /** A negative revision is the current one, though not in a transaction: as in etcd. */
+  private static RangeQuery query(RangeRequest request) {
+    return TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
+  }
+
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
-    OpResult.Range result = store.range(TxnWire.query(request), answer.share());
+    OpResult.Range result = store.range(query(request), answer.share());
     answer.send(TxnWire.range(result, headers.at(result.revision())));
   }
 
   private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)
       throws InterruptedException {
     RequestCheck.rangeStream(request);
-    RangeQuery query = TxnWire.query(request);
+    RangeQuery query = query(request);
     if (request.getCountOnly()) {
       OpResult.Range count = store.range(query, answer.share());
       if (answer.push(RangeStream.last(count, headers))) {
@@ -73,10 +86,16 @@ final class KvService {
     int size = check.size(request);
     alarms.refusePut();
     answer.enter(backlog, size);
-    answer.sendWhen(
-        store.txn(Txn.of(TxnWire.put(request)), answer.share()),
-        result ->
-            TxnWire.put((OpResult.Put) result.results().getFirst(), headers.at(result.revision())));
+    quota.admit(
+        Quota.cost(request),
+        answer,
+        () ->
+            answer.sendWhen(
+                store.txn(Txn.of(TxnWire.put(request)), answer.share()),
+                result ->
+                    TxnWire.put(
+                        (OpResult.Put) result.results().getFirst(),
+                        headers.at(result.revision()))));
   }
 
   private void delete(DeleteRangeRequest request, Answer<DeleteRangeResponse> answer) {
@@ -102,9 +121,13 @@ final class KvService {
       }
       answer.enter(backlog, size);
     }
-    answer.sendWhen(
-        store.txn(TxnWire.txn(request), answer.share()),
-        result -> TxnWire.txn(result, headers.at(result.revision())));
+    quota.admit(
+        Quota.cost(request),
+        answer,
+        () ->
+            answer.sendWhen(
+                store.txn(TxnWire.txn(request), answer.share()),
+                result -> TxnWire.txn(result, headers.at(result.revision()))));
   }
 
   private void compact(CompactionRequest request, Answer<CompactionResponse> answer) {

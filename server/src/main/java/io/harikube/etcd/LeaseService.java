@@ -27,15 +27,22 @@ final class LeaseService {
   private final Headers headers;
   private final RequestCheck check;
   private final Alarms alarms;
+  private final Quota quota;
   private final InstantSource clock;
   private final Set<KeepAliveSession> sessions = ConcurrentHashMap.newKeySet();
 
   LeaseService(
-      Store store, Headers headers, RequestCheck check, Alarms alarms, InstantSource clock) {
+      Store store,
+      Headers headers,
+      RequestCheck check,
+      Alarms alarms,
+      Quota quota,
+      InstantSource clock) {
     this.store = store;
     this.headers = headers;
     this.check = check;
     this.alarms = alarms;
+    this.quota = quota;
     this.clock = clock;
   }
 
@@ -67,14 +74,18 @@ final class LeaseService {
     if (request.getTTL() > MAX_TTL) {
       throw RequestCheck.refuse(Errors.LEASE_TTL_TOO_LARGE);
     }
-    answer.sendWhen(
-        store.grant(request.getID(), request.getTTL()),
-        lease ->
-            LeaseGrantResponse.newBuilder()
-                .setHeader(headers.now())
-                .setID(lease.id())
-                .setTTL(lease.grantedTtl())
-                .build());
+    quota.admit(
+        Quota.LEASE_COST,
+        answer,
+        () ->
+            answer.sendWhen(
+                store.grant(request.getID(), request.getTTL()),
+                lease ->
+                    LeaseGrantResponse.newBuilder()
+                        .setHeader(headers.now())
+                        .setID(lease.id())
+                        .setTTL(lease.grantedTtl())
+                        .build()));
   }
 
   private void revoke(LeaseRevokeRequest request, Answer<LeaseRevokeResponse> answer) {

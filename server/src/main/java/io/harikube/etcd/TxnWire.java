@@ -24,12 +24,12 @@ import java.util.List;
 final class TxnWire {
   private TxnWire() {}
 
-  /** A negative limit is none, and a negative revision the current one, as in etcd. */
+  /** A negative limit is none, as in etcd. */
   static RangeQuery query(RangeRequest request) {
     return new RangeQuery(
         Wire.range(request.getKey(), request.getRangeEnd()),
         Math.max(0, request.getLimit()),
-        Math.max(0, request.getRevision()),
+        request.getRevision(),
         switch (request.getSortTarget()) {
           case KEY, UNRECOGNIZED -> RangeQuery.Target.KEY;
           case VERSION -> RangeQuery.Target.VERSION;

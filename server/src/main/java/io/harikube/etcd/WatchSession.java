@@ -9,6 +9,7 @@ import io.harikube.etcd.proto.WatchResponse;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
 import java.time.Duration;
@@ -122,6 +123,24 @@ final class WatchSession implements StreamObserver<WatchRequest> {
         request.getFragment());
   }
 
+  /**
+   * Shows of several changes of a key in one revision what was before all of them: so does etcd.
+   */
+  private static Event beforeRevision(Event event, List<Event> message) {
+    KeyValue previous = event.previous();
+    if (previous == null || previous.modRevision() < event.revision()) {
+      return event;
+    }
+    for (Event first : message) {
+      if (first.revision() == event.revision() && first.kv().key().equals(event.kv().key())) {
+        KeyValue before = first.previous();
+        boolean older = before != null && before.modRevision() < event.revision();
+        return new Event(event.kv(), older ? before : null);
+      }
+    }
+    return event;
+  }
+
   private WatchResponse response(WatchMessage message) {
     WatchResponse.Builder wire =
         WatchResponse.newBuilder()
@@ -132,7 +151,7 @@ final class WatchSession implements StreamObserver<WatchRequest> {
       case WatchMessage.Progress _ -> {}
       case WatchMessage.Events events -> {
         for (Event event : events.events()) {
-          wire.addEvents(Wire.event(event));
+          wire.addEvents(Wire.event(beforeRevision(event, events.events())));
         }
         wire.setFragment(events.fragment());
       }

@@ -29,8 +29,8 @@ public enum Metric {
   QUOTA(
       LEVEL,
       "etcd_server_quota_backend_bytes",
-      "The size that the database can reach: on SQLite its size and what the file system has left;"
-          + " on PostgreSQL without a bound."),
+      "The size that the database may reach by --quota-backend-bytes; without it, what it can: on"
+          + " SQLite its size and what the file system has left, on PostgreSQL without a bound."),
   PROPOSALS_COMMITTED(
       LEVEL, "etcd_server_proposals_committed_total", "Commits of the store since it was made."),
   PROPOSALS_APPLIED(
@@ -59,6 +59,11 @@ public enum Metric {
   DB_SIZE_IN_USE(
       LEVEL, "etcd_mvcc_db_total_size_in_use_in_bytes", "The bytes of it that are in use."),
   RANGES(COUNTER, "etcd_mvcc_range_total", "Ranges answered."),
+  RANGE(
+      HISTOGRAM,
+      "etcd_server_range_duration_seconds",
+      "How long single ranges took.",
+      Buckets.exponential(0.0001, 20)),
   PUTS(COUNTER, "etcd_mvcc_put_total", "Keys put."),
   DELETES(COUNTER, "etcd_mvcc_delete_total", "Keys deleted by requests."),
   TXNS(COUNTER, "etcd_mvcc_txn_total", "Transactions of more than one operation."),

@@ -39,6 +39,7 @@ public final class Metrics implements StoreMetrics {
   private final Map<Count, CounterDataPoint> counts = new EnumMap<>(Count.class);
   private final DistributionDataPoint batch;
   private final DistributionDataPoint wait;
+  private final DistributionDataPoint range;
   private final DistributionDataPoint fsync;
   private final DistributionDataPoint commit;
   private final DistributionDataPoint commitFine;
@@ -53,6 +54,7 @@ public final class Metrics implements StoreMetrics {
     }
     batch = histogram(Metric.BATCH);
     wait = histogram(Metric.QUEUE_WAIT);
+    range = histogram(Metric.RANGE);
     fsync = histogram(Metric.WAL_FSYNC);
     commit = histogram(Metric.BACKEND_COMMIT);
     commitFine = histogram(Metric.COMMIT);
@@ -145,10 +147,12 @@ public final class Metrics implements StoreMetrics {
    * Publishes the states of the store.
    *
    * @param file the database file; null if the database is not one
+   * @param quotaBytes the size that the database may reach; 0 for no limit
    * @param budget what the answers in flight are counted against
    */
-  public void observe(Store store, @Nullable Path file, MemoryBudget budget, InstantSource clock) {
-    StoreGauges.register(this, store, file, budget, clock);
+  public void observe(
+      Store store, @Nullable Path file, long quotaBytes, MemoryBudget budget, InstantSource clock) {
+    StoreGauges.register(this, store, file, quotaBytes, budget, clock);
   }
 
   @Override
@@ -174,6 +178,7 @@ public final class Metrics implements StoreMetrics {
       case COMPACTION_STEP -> histogram(Metric.COMPACTION_PAUSE).observe(seconds * 1e3);
       case COMPACTION -> histogram(Metric.COMPACTION_TOTAL).observe(seconds * 1e3);
       case CHECKPOINT -> histogram(Metric.CHECKPOINT).observe(seconds);
+      case RANGE -> range.observe(seconds);
       case HASH -> histogram(Metric.HASH).observe(seconds);
       case SNAPSHOT -> histogram(Metric.SNAPSHOT).observe(seconds);
       case DEFRAGMENTATION -> histogram(Metric.DEFRAGMENTATION).observe(seconds);

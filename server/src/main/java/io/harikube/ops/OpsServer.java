@@ -105,17 +105,22 @@ public final class OpsServer implements AutoCloseable {
   private static void metrics(HttpExchange exchange, Metrics metrics) throws IOException {
     @Nullable String accept = exchange.getRequestHeaders().getFirst("Accept");
     ExpositionFormatWriter writer = ExpositionFormats.init().findWriter(accept);
-    ByteArrayOutputStream body = new ByteArrayOutputStream(64 << 10);
+    ByteArrayOutputStream scrape = new ByteArrayOutputStream(64 << 10);
+    writer.write(scrape, metrics.registry().scrape());
+    byte[] text = scrape.toByteArray();
+    if (writer.getContentType().startsWith("text/plain")) {
+      text = GoNumbers.rewrite(text);
+    }
     @Nullable String encodings = exchange.getRequestHeaders().getFirst("Accept-Encoding");
     if (encodings != null && encodings.contains("gzip")) {
       exchange.getResponseHeaders().set("Content-Encoding", "gzip");
+      ByteArrayOutputStream body = new ByteArrayOutputStream(text.length / 4);
       try (GZIPOutputStream gzip = new GZIPOutputStream(body)) {
-        writer.write(gzip, metrics.registry().scrape());
+        gzip.write(text);
       }
-    } else {
-      writer.write(body, metrics.registry().scrape());
+      text = body.toByteArray();
     }
-    Http.answer(exchange, 200, writer.getContentType(), body.toByteArray());
+    Http.answer(exchange, 200, writer.getContentType(), text);
   }
 
   public InetSocketAddress address() {

@@ -18,11 +18,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reads the metrics that are states of the store. Sizes cost a question to the database: one
- * question serves all metrics of some seconds, and one that gets no answer in time is let go, so
- * that {@code /metrics} answers also when the database does not.
+ * question serves all metrics of one look, and one that gets no answer in time is let go, so that
+ * {@code /metrics} answers also when the database does not.
  */
 final class StoreGauges {
-  private static final Duration FRESH = Duration.ofSeconds(5);
+  private static final Duration FRESH = Duration.ofMillis(20);
   private static final Duration DEADLINE = Duration.ofSeconds(2);
 
   private final Store store;
@@ -40,7 +40,12 @@ final class StoreGauges {
   }
 
   static void register(
-      Metrics metrics, Store store, @Nullable Path file, MemoryBudget budget, InstantSource clock) {
+      Metrics metrics,
+      Store store,
+      @Nullable Path file,
+      long quotaBytes,
+      MemoryBudget budget,
+      InstantSource clock) {
     StoreGauges gauges = new StoreGauges(store, clock);
     Identity identity = store.identity();
     metrics.gauge(Metric.SERVER_ID, Long.toHexString(identity.memberId())).set(1);
@@ -53,7 +58,7 @@ final class StoreGauges {
     metrics.level(Metric.DB_SIZE_IN_USE, () -> gauges.status(Status::sizeInUse));
     metrics.level(Metric.PROPOSALS_COMMITTED, () -> gauges.status(Status::commits));
     metrics.level(Metric.PROPOSALS_APPLIED, () -> gauges.status(Status::commits));
-    metrics.level(Metric.QUOTA, () -> gauges.quota(file));
+    metrics.level(Metric.QUOTA, () -> quotaBytes > 0 ? quotaBytes : gauges.room(file));
     metrics.level(Metric.ANSWERS_USED, budget::used);
     metrics.level(Metric.ANSWERS_CAPACITY, budget::capacity);
     metrics.level(Metric.ANSWERS_WAITING, budget::waiting);
@@ -74,7 +79,7 @@ final class StoreGauges {
   }
 
   /** How large the database can become: what etcd's alerts compare its size with. */
-  private double quota(@Nullable Path file) {
+  private double room(@Nullable Path file) {
     if (file == null) {
       return Long.MAX_VALUE;
     }
@@ -86,7 +91,7 @@ final class StoreGauges {
     }
   }
 
-  /** The status of a few seconds ago at the most, or of before if the database does not answer. */
+  /** The status of a moment ago at the most, or of before if the database does not answer. */
   private synchronized @Nullable Status ask() {
     if (clock.millis() - askedAt >= FRESH.toMillis()) {
       FutureTask<Status> task = new FutureTask<>(store::status);

@@ -10,15 +10,21 @@ import java.nio.charset.StandardCharsets;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.LinkedHashMap;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Checksums over the history, the same as etcd's over the same history: CRC-32C over the name of
  * its bucket, and over the revision and the protobuf form of every change that a compaction would
  * keep.
+ *
+ * <p>The last ones that were asked for are kept, and answered again when their revision has been
+ * compacted: so who compares the checksums before and after a compaction finds them equal.
  */
 final class Hashes {
   private static final int PAGE = 1000;
+  private static final int KEPT = 10;
   private static final String ROWS =
       """
       SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value, v.id
@@ -27,6 +33,7 @@ final class Hashes {
 
   private final Dialect dialect;
   private final Pins pins;
+  private final LinkedHashMap<Long, Store.Hash> kept = new LinkedHashMap<>();
 
   Hashes(Dialect dialect, Pins pins) {
     this.dialect = dialect;
@@ -37,6 +44,10 @@ final class Hashes {
     try (Pins.Pin _ = pins.pin(wanted)) {
       Meta meta = dialect.readers().single(Meta::read);
       RangeReader.check(wanted, meta.revision(), meta.compacted());
+      Store.Hash before = wanted == meta.compacted() ? kept(wanted) : null;
+      if (before != null) {
+        return new Store.Hash(before.hash(), meta.revision(), wanted, before.compactedRevision());
+      }
       long revision = wanted > 0 ? wanted : meta.revision();
       CRC32C crc = new CRC32C();
       crc.update("key".getBytes(StandardCharsets.US_ASCII));
@@ -45,8 +56,25 @@ final class Hashes {
         long start = from;
         from = dialect.readers().snapshot(session -> page(session, start, revision, meta, crc));
       }
-      return new Store.Hash((int) crc.getValue(), meta.revision(), revision, meta.compacted());
+      return keep(
+          new Store.Hash((int) crc.getValue(), meta.revision(), revision, meta.compacted()));
     }
+  }
+
+  private Store.@Nullable Hash kept(long revision) {
+    synchronized (kept) {
+      return kept.get(revision);
+    }
+  }
+
+  private Store.Hash keep(Store.Hash hash) {
+    synchronized (kept) {
+      kept.put(hash.hashRevision(), hash);
+      if (kept.size() > KEPT) {
+        kept.pollFirstEntry();
+      }
+    }
+    return hash;
   }
 
   /** Answers the id to go on from, -1 at the end. */

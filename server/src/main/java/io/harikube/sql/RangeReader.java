@@ -128,13 +128,18 @@ final class RangeReader {
         kv.key(), kv.createRevision(), kv.modRevision(), kv.version(), Bytes.EMPTY, kv.lease());
   }
 
-  /** Refuses a revision that does not exist yet or any more. */
+  /**
+   * Refuses a revision that does not exist yet or any more. A negative one means the current
+   * revision, as long as nothing has been compacted: so does etcd.
+   *
+   * @param compacted -1 if nothing has been compacted
+   */
   static void check(long wanted, long current, long compacted) {
     if (wanted > current) {
       throw new StoreException(
           Reason.FUTURE_REVISION, "revision " + wanted + " is above the current " + current);
     }
-    if (wanted > 0 && wanted < compacted) {
+    if (wanted != 0 && wanted < compacted) {
       throw new StoreException(
           Reason.COMPACTED, "revision " + wanted + " has been compacted up to " + compacted);
     }

@@ -164,7 +164,7 @@ public final class SqlStore implements Store {
   @Override
   public OpResult.Range range(RangeQuery query, MemoryBudget.Share budget) {
     metrics.count(StoreMetrics.Count.RANGES, 1);
-    return failures.call(() -> ranges.range(query, budget));
+    return timed(StoreMetrics.Time.RANGE, () -> failures.call(() -> ranges.range(query, budget)));
   }
 
   @Override

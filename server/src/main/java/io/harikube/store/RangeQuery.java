@@ -5,7 +5,8 @@ package io.harikube.store;
  *
  * @param range the keys
  * @param limit how many keys to answer at most; 0 for all
- * @param revision the revision to read at; 0 (or less) for the current one
+ * @param revision the revision to read at; 0 for the current one, and less, too, while nothing has
+ *     been compacted
  * @param target what to sort by
  * @param order how to sort; {@code NONE} with a target other than the key is ascending
  * @param keysOnly leave the values away

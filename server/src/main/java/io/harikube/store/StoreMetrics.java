@@ -53,6 +53,8 @@ public interface StoreMetrics {
     COMPACTION,
     /** One checkpoint of SQLite's write-ahead log. */
     CHECKPOINT,
+    /** A range that is no part of a transaction. */
+    RANGE,
     /** A checksum over the store. */
     HASH,
     /** A snapshot. */

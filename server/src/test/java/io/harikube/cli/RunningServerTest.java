@@ -180,7 +180,7 @@ class RunningServerTest {
     InetSocketAddress ops = requireNonNull(running.opsAddress());
     assertThat(get(HttpClient.newHttpClient(), "http", ops, "/readyz")).isEqualTo("ok\n");
     assertThat(get(HttpClient.newHttpClient(), "http", ops, "/metrics"))
-        .contains("etcd_debugging_mvcc_current_revision 1.0");
+        .contains("etcd_debugging_mvcc_current_revision 1");
     running.close();
     running.close();
     assertThat(stub.steps).containsExactly("open", "serve", "close frontend, store open");

@@ -87,11 +87,11 @@ class WholeServerTest {
       assertThat(first.get("/health")).isEqualTo("{\"health\":\"true\",\"reason\":\"\"}");
       assertThat(first.get("/metrics").lines())
           .contains(
-              "etcd_debugging_mvcc_current_revision 3.0",
-              "etcd_server_has_leader 1.0",
+              "etcd_debugging_mvcc_current_revision 3",
+              "etcd_server_has_leader 1",
               "grpc_server_started_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\","
-                  + "grpc_type=\"unary\"} 2.0",
-              "etcd_debugging_mvcc_watcher_total 0.0")
+                  + "grpc_type=\"unary\"} 2",
+              "etcd_debugging_mvcc_watcher_total 0")
           .anyMatch(line -> line.matches("etcd_mvcc_db_total_size_in_bytes [1-9].*"));
 
       assertThat(

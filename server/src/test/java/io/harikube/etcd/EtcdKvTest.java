@@ -174,6 +174,25 @@ final class EtcdKvTest {
         .isEqualTo(3);
   }
 
+  /** In a transaction a negative revision is one like any other, and below the compacted one. */
+  @Test
+  void negativeRevisions() {
+    test.put("a", "1");
+    String compacted = "OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted";
+    assertThat(test.call(EtcdApi.TXN, readAt(-1)).getResponses(0).getResponseRange().getCount())
+        .isEqualTo(1);
+    test.refused(EtcdApi.TXN, readAt(-2), compacted);
+    test.call(EtcdApi.COMPACT, CompactionRequest.newBuilder().setRevision(2).build());
+    test.refused(EtcdApi.TXN, readAt(-1), compacted);
+    assertThat(test.call(EtcdApi.RANGE, TestServer.all().setRevision(-1).build()).getCount())
+        .isEqualTo(1);
+  }
+
+  private static TxnRequest readAt(long revision) {
+    var range = RequestOp.newBuilder().setRequestRange(TestServer.all().setRevision(revision));
+    return TxnRequest.newBuilder().addSuccess(range).build();
+  }
+
   @Test
   void streamedRanges() throws Exception {
     for (int i = 100; i < 250; i++) {

@@ -11,6 +11,8 @@ import io.harikube.etcd.proto.CompactionRequest;
 import io.harikube.etcd.proto.DeleteRangeRequest;
 import io.harikube.etcd.proto.Event.EventType;
 import io.harikube.etcd.proto.PutRequest;
+import io.harikube.etcd.proto.RequestOp;
+import io.harikube.etcd.proto.TxnRequest;
 import io.harikube.etcd.proto.WatchCancelRequest;
 import io.harikube.etcd.proto.WatchCreateRequest;
 import io.harikube.etcd.proto.WatchProgressRequest;
@@ -80,6 +82,32 @@ final class EtcdWatchTest {
       assertThat(event.getType()).isEqualTo(revision == 5 ? EventType.DELETE : EventType.PUT);
       assertThat(event.hasPrevKv()).isEqualTo(revision > 2);
     }
+  }
+
+  /** A transaction may put a key and delete everything from it on: etcd takes them for two keys. */
+  @Test
+  void whatWasBeforeIsWhatWasBeforeTheRevision() throws Exception {
+    put("a", "1");
+    create(WatchCreateRequest.newBuilder().setKey(key("a")).setRangeEnd(key("c")).setPrevKv(true));
+    assertThat(client.next().getCreated()).isTrue();
+    for (String name : new String[] {"a", "b"}) {
+      var put = RequestOp.newBuilder().setRequestPut(TestServer.putRequest(name, "2"));
+      var delete = DeleteRangeRequest.newBuilder().setKey(key(name)).setRangeEnd(key("\0"));
+      ClientCalls.blockingUnaryCall(
+          channel,
+          EtcdApi.TXN,
+          CallOptions.DEFAULT,
+          TxnRequest.newBuilder()
+              .addSuccess(put)
+              .addSuccess(RequestOp.newBuilder().setRequestDeleteRange(delete))
+              .build());
+    }
+    WatchResponse known = client.next();
+    assertThat(known.getEvents(0).getPrevKv().getValue()).isEqualTo(key("1"));
+    assertThat(known.getEvents(1).getType()).isEqualTo(EventType.DELETE);
+    assertThat(known.getEvents(1).getPrevKv().getValue()).isEqualTo(key("1"));
+    WatchResponse fresh = client.next();
+    assertThat(fresh.getEventsList()).hasSize(2).noneMatch(event -> event.hasPrevKv());
   }
 
   @Test

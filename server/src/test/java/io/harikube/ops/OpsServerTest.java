@@ -39,7 +39,7 @@ class OpsServerTest {
     server = OpsServer.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null);
     Health health = new Health(store, alarms::get, Duration.ofMillis(300));
     server.start(new HealthPages(health, metrics), metrics);
-    metrics.observe(store, folder, new MemoryBudget(1000), now::get);
+    metrics.observe(store, folder, 0, new MemoryBudget(1000), now::get);
   }
 
   @AfterEach
@@ -143,21 +143,21 @@ class OpsServerTest {
         .startsWith("text/plain; version=0.0.4");
     assertThat(answer.body().lines())
         .contains(
-            "etcd_server_has_leader 1.0",
-            "etcd_server_leader_changes_seen_total 1.0",
-            "etcd_server_id{server_id=\"ab\"} 1.0",
-            "etcd_server_version{server_version=\"3.6.14\"} 1.0",
-            "etcd_debugging_mvcc_current_revision 42.0",
-            "etcd_mvcc_db_total_size_in_bytes 4096.0",
-            "etcd_mvcc_db_total_size_in_use_in_bytes 1024.0",
-            "etcd_server_proposals_committed_total 7.0",
-            "harikube_answers_memory_capacity_bytes 1000.0");
+            "etcd_server_has_leader 1",
+            "etcd_server_leader_changes_seen_total 1",
+            "etcd_server_id{server_id=\"ab\"} 1",
+            "etcd_server_version{server_version=\"3.6.14\"} 1",
+            "etcd_debugging_mvcc_current_revision 42",
+            "etcd_mvcc_db_total_size_in_bytes 4096",
+            "etcd_mvcc_db_total_size_in_use_in_bytes 1024",
+            "etcd_server_proposals_committed_total 7",
+            "harikube_answers_memory_capacity_bytes 1000");
     assertThat(store.statusCalls).as("questions to the database").hasValue(1);
 
     store.mood = StubStore.Mood.UNREACHABLE;
     now.set(Instant.EPOCH.plusSeconds(10));
     assertThat(get("/metrics").body().lines())
-        .contains("etcd_server_has_leader 0.0", "etcd_mvcc_db_total_size_in_bytes 4096.0");
+        .contains("etcd_server_has_leader 0", "etcd_mvcc_db_total_size_in_bytes 4096");
   }
 
   @Test

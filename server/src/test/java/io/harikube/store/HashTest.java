@@ -83,6 +83,18 @@ final class HashTest {
   }
 
   @Test
+  void staysWhatWasAskedForWhenItsRevisionIsCompacted() {
+    if (database == Database.MODEL) {
+      return;
+    }
+    Store.Hash before = store.store().hash(3);
+    store.compact(3);
+    assertThat(store.store().hash(3)).isEqualTo(before);
+    store.reopen();
+    assertThat(store.store().hash(3).compactedRevision()).isEqualTo(3);
+  }
+
+  @Test
   void isTheSameInAnotherStoreOfTheSameHistory() {
     try (TestStore other = database.open()) {
       write(other);
