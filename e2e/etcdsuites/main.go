@@ -107,8 +107,12 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		events, progress = os.Stdout, os.Stderr
 	}
 	var results []gotest.Result
-	for _, pkg := range strings.Split(o.packages, ",") {
+	all := strings.Split(o.packages, ",")
+	for _, pkg := range all {
 		r, err := runPackage(ctx, o, pkg, server, source, work, events, progress)
+		if errors.Is(err, gotest.ErrNoMatch) && len(all) > 1 {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
@@ -124,6 +128,9 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 			}
 		}
 		results = append(results, r)
+	}
+	if len(results) == 0 {
+		return false, fmt.Errorf("%w %q", gotest.ErrNoMatch, o.run)
 	}
 	for _, r := range results {
 		fmt.Fprintln(progress, r)
