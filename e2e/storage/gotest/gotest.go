@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,9 @@ import (
 
 // hardStop is how much longer than its own time limit a binary may take.
 const hardStop = time.Minute
+
+// ErrNoMatch says that a package has no test of the names that were asked for.
+var ErrNoMatch = errors.New("no test matches")
 
 // Outcome is what a test ended with; the words are those of go test -json.
 type Outcome string
@@ -228,19 +232,28 @@ func (b Binary) list(ctx context.Context, log io.Writer) ([]string, error) {
 	cmd := b.command(ctx, "-test.list="+pattern)
 	cmd.Stderr = log
 	out, err := cmd.Output()
-	var names []string
+	var names, skipped []string
 	for _, line := range strings.Split(string(out), "\n") {
 		name := strings.TrimSpace(line)
 		test := strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Example")
-		if test && !slices.Contains(b.Skip, name) {
+		switch {
+		case !test:
+		case slices.Contains(b.Skip, name):
+			skipped = append(skipped, name)
+		default:
 			names = append(names, name)
+		}
+	}
+	for _, name := range b.Skip {
+		if b.Run == "" && !strings.Contains(name, "/") && !slices.Contains(skipped, name) {
+			return nil, fmt.Errorf("there is no test %s to skip", name)
 		}
 	}
 	if len(names) > 0 {
 		return names, nil // what TestMain says afterwards is about no test
 	}
 	if err == nil {
-		err = fmt.Errorf("no test matches %q", b.Run)
+		err = fmt.Errorf("%w %q", ErrNoMatch, b.Run)
 	}
 	return nil, err
 }

@@ -29,6 +29,10 @@ import (
 	"go.etcd.io/etcd/tests/v3/framework/testutils"
 )
 
+// noticedWithin is how long clients get to notice a closed door. A member of etcd announces its end and
+// waits until its clients know.
+const noticedWithin = 50 * time.Millisecond
+
 // Member is a door to the server of its cluster, and a client that comes through it.
 type Member struct {
 	config.ServerConfig
@@ -178,6 +182,7 @@ func (m *Member) close(how manner) {
 	} else {
 		m.door.Close()
 		m.server.close(how)
+		time.Sleep(noticedWithin)
 	}
 	m.door = nil
 	if m.ServerClient != nil {
