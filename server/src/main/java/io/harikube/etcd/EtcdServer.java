@@ -9,6 +9,7 @@ import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.harikube.etcd.proto.AlarmType;
 import io.harikube.store.MemoryBudget;
+import io.harikube.store.Selectors;
 import io.harikube.store.Store;
 import io.harikube.watch.WatchStream;
 import io.netty.channel.ChannelOption;
@@ -74,8 +75,8 @@ public final class EtcdServer implements AutoCloseable {
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);
     var quota = new Quota(store, alarms, options.quotaBytes);
     var backlog = new Backlog(options.backlogBytes);
-    var kv = new KvService(store, headers, check, alarms, quota, backlog);
-    this.watch = new WatchService(options.watches, headers);
+    var kv = new KvService(store, headers, check, alarms, quota, backlog, options.selectors);
+    this.watch = new WatchService(options.watches, headers, options.selectors);
     this.lease = new LeaseService(store, headers, check, alarms, quota, options.clock);
     this.queue = new KeyQueue(store, options.watches);
     var locks = new LockService(queue, headers, check, alarms, quota);
@@ -195,6 +196,7 @@ public final class EtcdServer implements AutoCloseable {
     private final Supplier<WatchStream> watches;
     private MemoryBudget budget = new MemoryBudget(Runtime.getRuntime().maxMemory() / 4);
     private InstantSource clock = InstantSource.system();
+    private Selectors selectors = Selectors.NONE;
     private int maxRequestBytes = 3 << 19;
     private int maxTxnOps = 128;
     private long backlogBytes = Runtime.getRuntime().maxMemory() / 8;
@@ -216,6 +218,12 @@ public final class EtcdServer implements AutoCloseable {
     /** What the answers in flight may take of the memory; a quarter of the heap. */
     public Builder budget(MemoryBudget value) {
       budget = value;
+      return this;
+    }
+
+    /** What the selectors in ranges and watches mean; by default nothing. */
+    public Builder selectors(Selectors value) {
+      selectors = value;
       return this;
     }
 

@@ -14,6 +14,7 @@ import io.harikube.etcd.proto.TxnRequest;
 import io.harikube.etcd.proto.TxnResponse;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
+import io.harikube.store.Selectors;
 import io.harikube.store.Store;
 import io.harikube.store.Txn;
 
@@ -28,6 +29,7 @@ final class KvService {
   private final Alarms alarms;
   private final Quota quota;
   private final Backlog backlog;
+  private final Selectors selectors;
 
   KvService(
       Store store,
@@ -35,7 +37,9 @@ final class KvService {
       RequestCheck check,
       Alarms alarms,
       Quota quota,
-      Backlog backlog) {
+      Backlog backlog,
+      Selectors selectors) {
+    this.selectors = selectors;
     this.store = store;
     this.headers = headers;
     this.check = check;
@@ -55,15 +59,23 @@ final class KvService {
         .build();
   }
 
-  /** A negative revision is the current one, though not in a transaction: as in etcd. */
-  private static RangeQuery query(RangeRequest request) {
-    return TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
-  }
-
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
     OpResult.Range result = store.range(query(request), answer.share());
     answer.send(TxnWire.range(result, headers.at(result.revision())));
+  }
+
+  /**
+   * A negative revision is the current one, though not in a transaction: as in etcd. Selectors are
+   * for ranges on their own: a transaction answers all keys.
+   */
+  private RangeQuery query(RangeRequest request) {
+    RangeQuery query = TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
+    String labels = request.getLabelSelector();
+    String fields = request.getFieldSelector();
+    return labels.isEmpty() && fields.isEmpty()
+        ? query
+        : query.filtered(selectors.filter(query.range(), labels, fields));
   }
 
   private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)

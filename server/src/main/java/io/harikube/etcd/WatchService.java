@@ -5,6 +5,7 @@ import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.WatchRequest;
 import io.harikube.etcd.proto.WatchResponse;
+import io.harikube.store.Selectors;
 import io.harikube.watch.WatchStream;
 import java.time.Duration;
 import java.util.Set;
@@ -15,10 +16,12 @@ import java.util.function.Supplier;
 final class WatchService {
   private final Supplier<WatchStream> streams;
   private final Headers headers;
+  private final Selectors selectors;
   private final Set<WatchSession> sessions = ConcurrentHashMap.newKeySet();
   private volatile boolean stopped;
 
-  WatchService(Supplier<WatchStream> streams, Headers headers) {
+  WatchService(Supplier<WatchStream> streams, Headers headers, Selectors selectors) {
+    this.selectors = selectors;
     this.streams = streams;
     this.headers = headers;
   }
@@ -38,7 +41,7 @@ final class WatchService {
       call.onError(Errors.STOPPED.asRuntimeException());
       return new Ignored();
     }
-    var session = new WatchSession(call, stream, headers, sessions::remove);
+    var session = new WatchSession(call, stream, headers, selectors, sessions::remove);
     sessions.add(session);
     session.start();
     if (stopped) {

@@ -8,8 +8,11 @@ import io.harikube.etcd.proto.WatchRequest;
 import io.harikube.etcd.proto.WatchResponse;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
+import io.harikube.store.Selectors;
+import io.harikube.watch.Selection;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
 import java.time.Duration;
@@ -39,6 +42,7 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   private final ServerCallStreamObserver<WatchResponse> call;
   private final WatchStream stream;
   private final Headers headers;
+  private final Selectors selectors;
   private final ReadyGate gate;
   private final Thread sender;
   private final Consumer<WatchSession> onClose;
@@ -47,7 +51,9 @@ final class WatchSession implements StreamObserver<WatchRequest> {
       StreamObserver<WatchResponse> call,
       WatchStream stream,
       Headers headers,
+      Selectors selectors,
       Consumer<WatchSession> onClose) {
+    this.selectors = selectors;
     this.call = (ServerCallStreamObserver<WatchResponse>) call;
     this.stream = stream;
     this.headers = headers;
@@ -77,7 +83,7 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   @Override
   public void onNext(WatchRequest request) {
     switch (request.getRequestUnionCase()) {
-      case CREATE_REQUEST -> stream.create(watch(request.getCreateRequest()));
+      case CREATE_REQUEST -> stream.create(watch(request.getCreateRequest(), selectors));
       case CANCEL_REQUEST -> stream.cancel(request.getCancelRequest().getWatchId());
       case PROGRESS_REQUEST -> stream.progress();
       case REQUESTUNION_NOT_SET -> {}
@@ -109,18 +115,21 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   }
 
   /** The watch that a request asks for. Filters that are not known are passed over. */
-  static io.harikube.watch.WatchRequest watch(WatchCreateRequest request) {
+  static io.harikube.watch.WatchRequest watch(WatchCreateRequest request, Selectors selectors) {
     Bytes key = request.getKey().isEmpty() ? FIRST_KEY : Wire.bytes(request.getKey());
     List<FilterType> filters = request.getFiltersList();
+    KeyRange range = KeyRange.ofRequest(key, Wire.bytes(request.getRangeEnd()));
+    Filter filter = selectors.filter(range, request.getLabelSelector(), request.getFieldSelector());
     return new io.harikube.watch.WatchRequest(
         request.getWatchId(),
-        KeyRange.ofRequest(key, Wire.bytes(request.getRangeEnd())),
+        range,
         request.getStartRevision(),
         request.getPrevKv(),
         filters.contains(FilterType.NOPUT),
         filters.contains(FilterType.NODELETE),
         request.getProgressNotify(),
-        request.getFragment());
+        request.getFragment(),
+        filter.isEmpty() ? Selection.ALL : new Selection(filter, selectors.reader()));
   }
 
   /**

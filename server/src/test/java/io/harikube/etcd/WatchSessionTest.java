@@ -14,6 +14,7 @@ import io.harikube.store.Event;
 import io.harikube.store.Identity;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
+import io.harikube.store.Selectors;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
 import java.util.List;
@@ -33,7 +34,7 @@ final class WatchSessionTest {
   private static final Headers HEADERS = new Headers(() -> new Identity(1, 2, 3), () -> 9);
 
   private final Script script = new Script();
-  private final WatchService service = new WatchService(() -> script, HEADERS);
+  private final WatchService service = new WatchService(() -> script, HEADERS, Selectors.NONE);
   private Connection connection;
   private Reader<WatchRequest, WatchResponse> client;
 

@@ -17,6 +17,7 @@ import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
+import io.harikube.store.Selectors;
 import io.harikube.store.Txn;
 import io.harikube.store.Txn.Compare.Relation;
 import io.harikube.store.Txn.Compare.Target;
@@ -176,10 +177,10 @@ final class WireTest {
 
   @Test
   void watches() {
-    assertThat(WatchSession.watch(WatchCreateRequest.getDefaultInstance()).range())
+    assertThat(watch(WatchCreateRequest.getDefaultInstance()).range())
         .isEqualTo(KeyRange.single(Bytes.of(new byte[] {0})));
     var all =
-        WatchSession.watch(
+        watch(
             WatchCreateRequest.newBuilder()
                 .setRangeEnd(ByteString.copyFromUtf8("\0"))
                 .addFilters(WatchCreateRequest.FilterType.NODELETE)
@@ -222,5 +223,9 @@ final class WireTest {
 
   private static List<Txn.Compare> compiled(Compare.Builder compare) {
     return TxnWire.txn(TxnRequest.newBuilder().addCompare(compare).build()).compares();
+  }
+
+  private static io.harikube.watch.WatchRequest watch(WatchCreateRequest request) {
+    return WatchSession.watch(request, Selectors.NONE);
   }
 }
