@@ -98,43 +98,47 @@ final class AttributeIndex implements AutoCloseable {
   }
 
   /** See {@link io.harikube.store.Store#gather}. */
-  CompletableFuture<Void> gather(KeyRange range, String name) {
+  CompletableFuture<Void> gather(KeyRange range, List<String> names) {
     return add(
             range,
             batch -> {
-              PreparedStatement delete =
-                  batch.session().prepare("DELETE FROM attribute_ready WHERE name = ?");
-              delete.setBytes(1, Rows.bytes(name));
-              delete.executeUpdate();
+              remove(batch, names);
               PreparedStatement insert =
                   batch
                       .session()
                       .prepare("INSERT INTO attribute_ready (name, revision) VALUES (?, ?)");
-              insert.setBytes(1, Rows.bytes(name));
-              insert.setLong(2, batch.revision());
-              insert.executeUpdate();
-              batch.markDirty();
+              for (String name : names) {
+                insert.setBytes(1, Rows.bytes(name));
+                insert.setLong(2, batch.revision());
+                insert.executeUpdate();
+              }
               return true;
             })
-        .thenRun(() -> ready.put(name, writer.published()));
+        .thenRun(() -> names.forEach(name -> ready.put(name, writer.published())));
   }
 
   /** See {@link io.harikube.store.Store#forget}. */
-  CompletableFuture<Void> forget(String name) {
-    ready.remove(name);
+  CompletableFuture<Void> forget(List<String> names) {
+    names.forEach(ready::remove);
     return writer
         .submit(
             new Job<>(
                 Set.of(),
                 batch -> {
-                  PreparedStatement delete =
-                      batch.session().prepare("DELETE FROM attribute_ready WHERE name = ?");
-                  delete.setBytes(1, Rows.bytes(name));
-                  delete.executeUpdate();
-                  batch.markDirty();
+                  remove(batch, names);
                   return true;
                 }))
         .thenAccept(_ -> {});
+  }
+
+  private static void remove(Batch batch, List<String> names) throws SQLException {
+    PreparedStatement delete =
+        batch.session().prepare("DELETE FROM attribute_ready WHERE name = ?");
+    for (String name : names) {
+      delete.setBytes(1, Rows.bytes(name));
+      delete.executeUpdate();
+    }
+    batch.markDirty();
   }
 
   private CompletableFuture<Void> add(KeyRange range, Job.Work<Boolean> end) {

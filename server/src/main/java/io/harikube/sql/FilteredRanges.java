@@ -242,13 +242,11 @@ final class FilteredRanges {
           .append(" p WHERE p.key = d.key AND p.name = ?");
       parameters.add(Rows.bytes(requirement.name()));
       switch (requirement.operator()) {
-        case IN, NOT_IN -> {
-          StringJoiner marks = new StringJoiner(", ", " AND p.value IN (", ")");
-          for (String value : requirement.values()) {
-            marks.add("?");
-            parameters.add(Rows.bytes(value));
+        case IN, NOT_IN -> to.append(" AND p.value IN ").append(values(requirement));
+        case ABSENT -> {
+          if (!requirement.values().isEmpty()) {
+            to.append(" AND p.value NOT IN ").append(values(requirement));
           }
-          to.append(marks);
         }
         case ABOVE -> {
           to.append(" AND p.number > ?");
@@ -258,12 +256,21 @@ final class FilteredRanges {
           to.append(" AND p.number < ?");
           parameters.add(requirement.number());
         }
-        case PRESENT, ABSENT -> {}
+        case PRESENT -> {}
       }
       to.append(held("p", table)).append(')');
       or = " OR ";
     }
     to.append(')');
+  }
+
+  private String values(Requirement requirement) {
+    StringJoiner marks = new StringJoiner(", ", "(", ")");
+    for (String value : requirement.values()) {
+      marks.add("?");
+      parameters.add(Rows.bytes(value));
+    }
+    return marks.toString();
   }
 
   private void range(String column) {

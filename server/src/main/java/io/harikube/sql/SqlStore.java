@@ -243,13 +243,13 @@ public final class SqlStore implements Store {
   }
 
   @Override
-  public CompletableFuture<Void> gather(KeyRange range, String name) {
-    return attributes.gather(range, name);
+  public CompletableFuture<Void> gather(KeyRange range, List<String> names) {
+    return attributes.gather(range, names);
   }
 
   @Override
-  public CompletableFuture<Void> forget(String name) {
-    return attributes.forget(name);
+  public CompletableFuture<Void> forget(List<String> names) {
+    return attributes.forget(names);
   }
 
   @Override

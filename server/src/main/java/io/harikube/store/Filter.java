@@ -25,6 +25,7 @@ public record Filter(List<Requirement> requirements) {
     /** It is not there or has none of the values. */
     NOT_IN,
     PRESENT,
+    /** It is not there or has one of the values, of which there may be none. */
     ABSENT,
     /** It is an integer above the number. */
     ABOVE,
@@ -35,7 +36,7 @@ public record Filter(List<Requirement> requirements) {
   /**
    * A requirement.
    *
-   * @param values for {@code IN} and {@code NOT_IN}
+   * @param values for {@code IN}, {@code NOT_IN} and {@code ABSENT}
    * @param number for {@code ABOVE} and {@code BELOW}
    */
   public record Requirement(String name, Operator operator, List<String> values, long number) {
@@ -49,7 +50,7 @@ public record Filter(List<Requirement> requirements) {
         case IN -> value != null && values.contains(value);
         case NOT_IN -> value == null || !values.contains(value);
         case PRESENT -> value != null;
-        case ABSENT -> value == null;
+        case ABSENT -> value == null || values.contains(value);
         case ABOVE -> value != null && compare(value) > 0;
         case BELOW -> value != null && compare(value) < 0;
       };

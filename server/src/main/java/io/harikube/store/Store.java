@@ -92,19 +92,19 @@ public interface Store extends AutoCloseable {
   List<Long> leases();
 
   /**
-   * Gathers an attribute that the reader of attributes now knows and did not know before, of all
-   * keys of a range. Filters by it take effect from then on, also after the next start; until then
+   * Gathers attributes that the reader of attributes now knows and did not know before, of all keys
+   * of a range. Filters by them take effect from then on, also after the next start; until then
    * they let everything through.
    *
-   * @param name one of {@link Attributes#added}
+   * @param names of {@link Attributes#added}
    */
-  CompletableFuture<Void> gather(KeyRange range, String name);
+  CompletableFuture<Void> gather(KeyRange range, List<String> names);
 
   /**
-   * Says that the reader of attributes is going to know a name no more; to be waited for before it
-   * does so.
+   * Says that the reader of attributes is going to know these names no more; to be waited for
+   * before it does so.
    */
-  CompletableFuture<Void> forget(String name);
+  CompletableFuture<Void> forget(List<String> names);
 
   /** Whether a name has been gathered. */
   boolean isGathered(String name);

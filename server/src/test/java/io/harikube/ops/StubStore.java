@@ -95,12 +95,12 @@ public final class StubStore implements Store, EventLog {
   }
 
   @Override
-  public CompletableFuture<Void> gather(KeyRange range, String name) {
+  public CompletableFuture<Void> gather(KeyRange range, List<String> names) {
     throw new UnsupportedOperationException();
   }
 
   @Override
-  public CompletableFuture<Void> forget(String name) {
+  public CompletableFuture<Void> forget(List<String> names) {
     throw new UnsupportedOperationException();
   }
 

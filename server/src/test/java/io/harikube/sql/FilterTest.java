@@ -65,7 +65,9 @@ final class FilterTest {
     for (int i = random.nextInt(3); i >= 0; i--) {
       Operator operator = any(random, List.of(Operator.values()));
       List<String> values =
-          operator == Operator.IN || operator == Operator.NOT_IN
+          operator == Operator.IN
+                  || operator == Operator.NOT_IN
+                  || (operator == Operator.ABSENT && random.nextBoolean())
               ? random
                   .ints(1 + random.nextInt(3), 0, VALUES.size())
                   .distinct()
@@ -192,7 +194,7 @@ final class FilterTest {
       }
       assertThat(keys(added, query)).as("unknown yet").isEqualTo(20);
       reader.grow();
-      Await.answer(added.gather(Ops.prefix("k"), name));
+      Await.answer(added.gather(Ops.prefix("k"), List.of(name)));
       assertThat(added.isGathered(name)).isTrue();
       assertThat(keys(added, query)).isEqualTo(10);
       assertThat(keys(added, query.atRevision(15))).as("before it was gathered").isEqualTo(14);
@@ -201,12 +203,12 @@ final class FilterTest {
     }
     try (Store again = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
       assertThat(keys(again, query)).as("after another start").isEqualTo(11);
-      Await.answer(again.forget(name));
+      Await.answer(again.forget(List.of(name)));
       reader.grow();
       put(again, "k2", "{+c=1}");
       assertThat(keys(again, query)).as("forgotten").isEqualTo(20);
       reader.grow();
-      Await.answer(again.gather(Ops.prefix("k"), name));
+      Await.answer(again.gather(Ops.prefix("k"), List.of(name)));
       assertThat(keys(again, query)).as("gathered again").isEqualTo(12);
     }
   }
