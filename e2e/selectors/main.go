@@ -18,6 +18,7 @@ func main() {
 	flag.Parse()
 	for name, lines := range map[string]func(func(any)){
 		"selectors.jsonl": selectors,
+		"objects.jsonl":   objects,
 	} {
 		if err := write(filepath.Join(*out, name), lines); err != nil {
 			log.Fatal(err)
