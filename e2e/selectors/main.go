@@ -19,6 +19,7 @@ func main() {
 	for name, lines := range map[string]func(func(any)){
 		"selectors.jsonl": selectors,
 		"objects.jsonl":   objects,
+		"custom.jsonl":    custom,
 	} {
 		if err := write(filepath.Join(*out, name), lines); err != nil {
 			log.Fatal(err)

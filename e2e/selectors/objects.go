@@ -153,10 +153,37 @@ func objects(line func(any)) {
 			}
 			n = 1
 		}
+		if n == 1 {
+			line(sample(r, kind, false))
+			continue
+		}
+		seen := map[string]bool{}
 		for range n {
-			line(sample(r, kind, n > 1))
+			line(bestSample(r, kind, seen))
 		}
 	}
+}
+
+// bestSample is the one of many samples that has the most fields with values that were not seen yet.
+func bestSample(r *rand.Rand, kind schema.GroupVersionKind, seen map[string]bool) objectLine {
+	var best objectLine
+	most := -1
+	for range 50 {
+		candidate := sample(r, kind, true)
+		news := 0
+		for label, value := range candidate.Fields {
+			if value != "" && !seen[label+value] {
+				news++
+			}
+		}
+		if news > most {
+			best, most = candidate, news
+		}
+	}
+	for label, value := range best.Fields {
+		seen[label+value] = true
+	}
+	return best
 }
 
 func isSubresource(kind string) bool {

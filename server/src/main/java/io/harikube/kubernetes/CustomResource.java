@@ -1,7 +1,7 @@
 package io.harikube.kubernetes;
 
 import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -16,6 +16,10 @@ public final class CustomResource {
   public record Version(String name, boolean storage, List<SelectableField> fields) {
     public Version {
       fields = List.copyOf(fields);
+    }
+
+    private boolean mayHaveDefault(String path) {
+      return fields.stream().anyMatch(f -> f.path().equals(path) && f.mayHaveDefault());
     }
   }
 
@@ -39,35 +43,30 @@ public final class CustomResource {
       List<Version> versions) {
     this.definition =
         new Definition(resource, kind, namespaced, convertedByWebhook, List.copyOf(versions));
-    if (convertedByWebhook) {
-      // Only the storage version's paths are asked for, and only its objects have them.
-      for (Version version : versions) {
-        if (version.storage) {
-          fields.put(version.name, fieldsOf(List.of(version)));
-        }
+    for (Version version : versions) {
+      // A webhook's versions differ in their paths, and selectors come with the storage version's.
+      if (version.storage || !convertedByWebhook) {
+        fields.put(version.name, fieldsOf(version, convertedByWebhook ? List.of() : versions));
       }
-    } else {
-      // Versions differ in their names only: a path means the same in all of them.
-      KindFields all = fieldsOf(versions);
-      versions.forEach(version -> fields.put(version.name, all));
     }
   }
 
-  private static KindFields fieldsOf(List<Version> versions) {
-    Map<String, Boolean> mayHaveDefault = new LinkedHashMap<>();
-    for (Version version : versions) {
-      for (SelectableField field : version.fields) {
-        if (field.isPlain()) {
-          mayHaveDefault.merge(field.path(), field.mayHaveDefault(), Boolean::logicalOr);
-        }
+  /**
+   * The fields of objects in a version. It is the version asked for whose defaults apply, be it
+   * this one or another that only differs in its name.
+   */
+  private static KindFields fieldsOf(Version version, List<Version> others) {
+    KindFields.Builder builder = KindFields.builder();
+    Set<String> paths = new LinkedHashSet<>();
+    for (SelectableField field : version.fields) {
+      if (field.isPlain() && paths.add(field.path())) {
+        boolean uncertain =
+            field.mayHaveDefault()
+                || others.stream().anyMatch(other -> other.mayHaveDefault(field.path()));
+        builder.scalar(field.path(), uncertain ? null : "");
       }
     }
-    if (mayHaveDefault.isEmpty()) {
-      return KindFields.NONE;
-    }
-    KindFields.Builder builder = KindFields.builder();
-    mayHaveDefault.forEach((path, uncertain) -> builder.scalar(path, uncertain ? null : ""));
-    return builder.build();
+    return paths.isEmpty() ? KindFields.NONE : builder.build();
   }
 
   public Resource resource() {

@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  * segment; all others are one segment.
  */
 public final class KeySpace {
+  /** What stands in a text for bytes that are not UTF-8; no name has it. */
+  private static final char REPLACEMENT = '\uFFFD';
+
   private final String prefix;
   private final Bytes prefixBytes;
 
@@ -32,12 +35,9 @@ public final class KeySpace {
 
   /** The object that a key names; null for a key that is none of an object. */
   public @Nullable ObjectKey parse(Bytes key) {
-    if (!key.startsWith(prefixBytes)) {
-      return null;
-    }
-    String text = key.toString();
-    int end = endOfResource(text);
-    if (end < 0) {
+    String text = text(key);
+    int end = text == null ? -1 : endOfResource(text);
+    if (text == null || end < 0) {
       return null;
     }
     int slash = text.indexOf('/', end + 1);
@@ -51,12 +51,9 @@ public final class KeySpace {
 
   /** The resource to which all keys of a range belong; null if it is not just one. */
   public @Nullable Resource resource(KeyRange range) {
-    if (!range.start().startsWith(prefixBytes)) {
-      return null;
-    }
-    String text = range.start().toString();
-    int end = endOfResource(text);
-    if (end < 0) {
+    String text = text(range.start());
+    int end = text == null ? -1 : endOfResource(text);
+    if (text == null || end < 0) {
       return null;
     }
     Resource resource = new Resource(text.substring(prefix.length(), end));
@@ -68,6 +65,15 @@ public final class KeySpace {
   /** All keys of a resource. */
   public KeyRange keys(Resource resource) {
     return KeyRange.prefix(Bytes.of(prefix + resource.path() + "/"));
+  }
+
+  /** A key below the prefix as text; null for another one, or one that is not UTF-8. */
+  private @Nullable String text(Bytes key) {
+    if (!key.startsWith(prefixBytes)) {
+      return null;
+    }
+    String text = key.toString();
+    return text.indexOf(REPLACEMENT) < 0 ? text : null;
   }
 
   /** Where the slash behind the resource is; negative if there is no resource. */
