@@ -1,0 +1,188 @@
+package io.harikube.kubernetes;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.CodedInputStream;
+import com.google.protobuf.WireFormat;
+import io.harikube.store.Bytes;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+
+/**
+ * Reads CustomResourceDefinitions, v1 and v1beta1, in JSON and in protobuf. The API server stores
+ * them in v1beta1. The protobuf numbers of both are the same.
+ */
+final class DefinitionReader {
+  /** Deeper schemas are beyond what the API server takes. */
+  private static final int MAX_DEPTH = 500;
+
+  private DefinitionReader() {}
+
+  /** The custom resource that a definition defines; null if it cannot be understood. */
+  static @Nullable CustomResource read(Resource resource, Bytes value) {
+    byte[] bytes = value.array();
+    try {
+      if (ProtobufObject.is(bytes)) {
+        return protobuf(bytes).build(resource);
+      }
+      return JsonObject.is(bytes) ? json(bytes).build(resource) : null;
+    } catch (IOException | RuntimeException e) {
+      return null;
+    }
+  }
+
+  private static void require(String apiVersion, String kind) {
+    boolean known =
+        apiVersion.equals("apiextensions.k8s.io/v1")
+            || apiVersion.equals("apiextensions.k8s.io/v1beta1");
+    if (!known || !kind.equals("CustomResourceDefinition")) {
+      throw new Unreadable("no CustomResourceDefinition");
+    }
+  }
+
+  private static DefinitionDraft protobuf(byte[] bytes) throws IOException {
+    ProtobufObject.Envelope envelope = ProtobufObject.envelope(bytes);
+    require(envelope.apiVersion(), envelope.kind());
+    DefinitionDraft draft = new DefinitionDraft();
+    CodedInputStream in = CodedInputStream.newInstance(bytes, envelope.offset(), envelope.length());
+    for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
+      if (WireFormat.getTagFieldNumber(tag) == 2) {
+        ProtobufObject.message(in, tag, field -> spec(in, field, draft));
+      } else {
+        ProtobufObject.skip(in, tag);
+      }
+    }
+    return draft;
+  }
+
+  private static void spec(CodedInputStream in, int tag, DefinitionDraft draft) throws IOException {
+    switch (WireFormat.getTagFieldNumber(tag)) {
+      case 1 -> draft.group = ProtobufObject.string(in, tag);
+      case 2 -> draft.onlyVersion = ProtobufObject.string(in, tag);
+      case 3 -> ProtobufObject.message(in, tag, field -> names(in, field, draft));
+      case 4 -> draft.scope = ProtobufObject.string(in, tag);
+      case 5 -> draft.schema = schema(in.readBytes());
+      case 7 -> {
+        DefinitionDraft.Version version = new DefinitionDraft.Version();
+        ProtobufObject.message(in, tag, field -> version(in, field, version));
+        draft.versions.add(version);
+      }
+      case 9 -> draft.conversion = text(ProtobufSchema.find(in.readBytes(), 1));
+      case 11 -> draft.paths.add(text(ProtobufSchema.find(in.readBytes(), 1)));
+      default -> ProtobufObject.skip(in, tag);
+    }
+  }
+
+  private static void names(CodedInputStream in, int tag, DefinitionDraft draft)
+      throws IOException {
+    switch (WireFormat.getTagFieldNumber(tag)) {
+      case 1 -> draft.plural = ProtobufObject.string(in, tag);
+      case 4 -> draft.kind = ProtobufObject.string(in, tag);
+      default -> ProtobufObject.skip(in, tag);
+    }
+  }
+
+  private static void version(CodedInputStream in, int tag, DefinitionDraft.Version version)
+      throws IOException {
+    switch (WireFormat.getTagFieldNumber(tag)) {
+      case 1 -> version.name = ProtobufObject.string(in, tag);
+      case 3 -> version.storage = ProtobufObject.bool(in, tag);
+      case 4 -> version.schema = schema(in.readBytes());
+      case 9 -> version.paths.add(text(ProtobufSchema.find(in.readBytes(), 1)));
+      default -> ProtobufObject.skip(in, tag);
+    }
+  }
+
+  private static Schema schema(ByteString validation) {
+    ByteString props = ProtobufSchema.find(validation, 1);
+    return props == null ? Schema.EMPTY : new ProtobufSchema(props);
+  }
+
+  private static String text(@Nullable ByteString bytes) {
+    return bytes == null ? "" : bytes.toStringUtf8();
+  }
+
+  private static DefinitionDraft json(byte[] bytes) {
+    Map<?, ?> object;
+    try (JsonParser parser = JsonObject.parser(bytes)) {
+      parser.nextToken();
+      object = map(value(parser, 0));
+    }
+    require(string(object, "apiVersion"), string(object, "kind"));
+    Map<?, ?> spec = map(object.get("spec"));
+    DefinitionDraft draft = new DefinitionDraft();
+    draft.group = string(spec, "group");
+    draft.plural = string(map(spec.get("names")), "plural");
+    draft.kind = string(map(spec.get("names")), "kind");
+    draft.scope = string(spec, "scope");
+    draft.conversion = string(map(spec.get("conversion")), "strategy");
+    draft.onlyVersion = string(spec, "version");
+    draft.schema = schema(spec.get("validation"));
+    paths(spec, draft.paths);
+    for (Object element : list(spec.get("versions"))) {
+      DefinitionDraft.Version version = new DefinitionDraft.Version();
+      Map<?, ?> json = map(element);
+      version.name = string(json, "name");
+      version.storage = Boolean.TRUE.equals(json.get("storage"));
+      version.schema = schema(json.get("schema"));
+      paths(json, version.paths);
+      draft.versions.add(version);
+    }
+    return draft;
+  }
+
+  private static void paths(Map<?, ?> json, List<String> paths) {
+    for (Object field : list(json.get("selectableFields"))) {
+      paths.add(string(map(field), "jsonPath"));
+    }
+  }
+
+  private static @Nullable Schema schema(@Nullable Object validation) {
+    return validation == null ? null : new JsonSchema(map(map(validation).get("openAPIV3Schema")));
+  }
+
+  private static String string(Map<?, ?> json, String name) {
+    return json.get(name) instanceof String text ? text : "";
+  }
+
+  private static Map<?, ?> map(@Nullable Object value) {
+    return value instanceof Map<?, ?> map ? map : Map.of();
+  }
+
+  private static List<?> list(@Nullable Object value) {
+    return value instanceof List<?> list ? list : List.of();
+  }
+
+  /** The value that the parser is at; numbers, which nobody asks for, are true. */
+  private static @Nullable Object value(JsonParser parser, int depth) {
+    if (depth > MAX_DEPTH) {
+      throw new Unreadable("nested too deeply");
+    }
+    return switch (parser.currentToken()) {
+      case START_OBJECT -> {
+        Map<String, @Nullable Object> map = new HashMap<>();
+        for (String key = parser.nextName(); key != null; key = parser.nextName()) {
+          parser.nextToken();
+          map.put(key, value(parser, depth + 1));
+        }
+        yield map;
+      }
+      case START_ARRAY -> {
+        List<@Nullable Object> list = new ArrayList<>();
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+          list.add(value(parser, depth + 1));
+        }
+        yield list;
+      }
+      case VALUE_STRING -> parser.getString();
+      case VALUE_FALSE -> false;
+      case VALUE_NULL -> null;
+      default -> true;
+    };
+  }
+}
