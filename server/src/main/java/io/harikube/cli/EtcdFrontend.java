@@ -1,6 +1,8 @@
 package io.harikube.cli;
 
 import io.harikube.etcd.EtcdServer;
+import io.harikube.kubernetes.Definitions;
+import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.ops.Metric;
 import io.harikube.ops.Metrics;
 import io.harikube.store.Store;
@@ -16,18 +18,22 @@ final class EtcdFrontend implements Parts.Serving {
 
   private final WatchHub hub;
   private final EtcdServer server;
+  private final Definitions definitions;
 
-  private EtcdFrontend(WatchHub hub, EtcdServer server) {
+  private EtcdFrontend(WatchHub hub, EtcdServer server, Definitions definitions) {
+    this.definitions = definitions;
     this.hub = hub;
     this.server = server;
   }
 
-  static Parts.Serving serve(Store store, Parts.Settings settings) throws IOException {
+  static Parts.Serving serve(Store store, Parts.Settings settings, KubernetesSelectors selectors)
+      throws IOException {
     WatchHub hub = new WatchHub(store.log(), watchOptions(settings.progressInterval()));
     EtcdServer server =
         EtcdServer.builder(store, hub::open)
             .budget(settings.budget())
             .clock(settings.clock())
+            .selectors(selectors)
             .maxRequestBytes(settings.maxRequestBytes())
             .maxTxnOps(settings.maxTxnOps())
             .quotaBytes(settings.quotaBytes())
@@ -37,7 +43,8 @@ final class EtcdFrontend implements Parts.Serving {
             .tls(settings.tls())
             .tracer(settings.grpc())
             .build();
-    EtcdFrontend frontend = new EtcdFrontend(hub, server);
+    Definitions definitions = Definitions.follow(store, hub::open, selectors);
+    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions);
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
     try {
@@ -90,6 +97,7 @@ final class EtcdFrontend implements Parts.Serving {
   @Override
   public void close() {
     server.close();
+    definitions.close();
     hub.close();
   }
 }

@@ -1,9 +1,10 @@
 package io.harikube.cli;
 
+import io.harikube.kubernetes.KeySpace;
+import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.Snapshots;
 import io.harikube.sql.SqlStore;
-import io.harikube.store.AttributeReader;
 import io.harikube.tls.TlsException;
 import java.io.PrintWriter;
 import java.time.InstantSource;
@@ -42,9 +43,10 @@ public final class Main {
 
   /** The parts of a real server. */
   static Parts parts() {
+    KubernetesSelectors selectors = new KubernetesSelectors(new KeySpace("/registry"));
     return new Parts(
-        (options, clock, metrics) -> SqlStore.open(options, clock, metrics, AttributeReader.NONE),
-        EtcdFrontend::serve,
+        (options, clock, metrics) -> SqlStore.open(options, clock, metrics, selectors),
+        (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
         Snapshots::restore,
         InstantSource.system());
   }

@@ -59,7 +59,7 @@ public final class CustomResources {
   }
 
   /** The resource that a definition is of: its name is the plural, a dot and the group. */
-  private static @Nullable Resource defined(ObjectKey key) {
+  static @Nullable Resource defined(ObjectKey key) {
     int dot = key.name().indexOf('.');
     if (!key.resource().equals(Resource.CUSTOM_RESOURCE_DEFINITIONS) || dot < 0) {
       return null;

@@ -1,0 +1,221 @@
+package io.harikube.kubernetes;
+
+import io.harikube.store.AttributeReader;
+import io.harikube.store.Attributes;
+import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
+import io.harikube.store.Filter.Operator;
+import io.harikube.store.Filter.Requirement;
+import io.harikube.store.KeyRange;
+import io.harikube.store.Selectors;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Labels and fields as attributes, and selectors as filters over them.
+ *
+ * <p>A label is an attribute as it is. A field is one if it is not empty, because to a selector a
+ * missing field is an empty one; a field that is not certain (a default of the definition may stand
+ * in for it) has a value of its own, which every requirement lets through. The names of a custom
+ * resource's fields contain a checksum of its definition: what was read by one definition is not
+ * taken for what another one says.
+ *
+ * <p>What is not understood is left out of a filter: the API server looks at everything once more.
+ * The names and namespaces of objects are in their keys, and it asks for these.
+ */
+public final class KubernetesSelectors implements Selectors, AttributeReader {
+  private static final String LABEL = "l:";
+  private static final String FIELD = "f:";
+
+  /** The value of a field that may have any. */
+  private static final String UNCERTAIN = "\0?";
+
+  private static final Set<String> IN_THE_KEY = Set.of("metadata.name", "metadata.namespace");
+
+  /** A custom resource as it is looked at. */
+  private record Known(CustomResource definition, Map<String, String> names) {}
+
+  private final KeySpace keys;
+  private final Map<Resource, Known> custom = new ConcurrentHashMap<>();
+  private final AtomicLong generation = new AtomicLong();
+
+  public KubernetesSelectors(KeySpace keys) {
+    this.keys = keys;
+  }
+
+  @Override
+  public AttributeReader reader() {
+    return this;
+  }
+
+  @Override
+  public long generation() {
+    return generation.get();
+  }
+
+  @Override
+  public Attributes read(Bytes key, Bytes value) {
+    ObjectKey object = keys.parse(key);
+    if (object == null) {
+      return Attributes.NONE;
+    }
+    Known known = custom.get(object.resource());
+    return switch (ObjectReader.read(value, known == null ? null : known.definition)) {
+      case Opaque _ -> Attributes.UNKNOWN;
+      case ObjectInfo info -> attributes(object.resource(), known, info);
+    };
+  }
+
+  private static Attributes attributes(Resource resource, @Nullable Known known, ObjectInfo info) {
+    Map<String, String> attributes = new HashMap<>();
+    info.labels().forEach((name, value) -> attributes.put(LABEL + name, value));
+    names(resource, known)
+        .forEach(
+            (field, name) -> {
+              String value = info.fields().getOrDefault(field, UNCERTAIN);
+              if (!value.isEmpty()) {
+                attributes.put(name, value);
+              }
+            });
+    return new Attributes(attributes);
+  }
+
+  /** The fields of a resource with the names of their attributes. */
+  private static Map<String, String> names(Resource resource, @Nullable Known known) {
+    return known == null ? BuiltInNames.of(resource) : known.names;
+  }
+
+  /** The names of the attributes of the built-in resources. */
+  private static final class BuiltInNames {
+    private static final Map<Resource, Map<String, String>> NAMES = new ConcurrentHashMap<>();
+
+    static Map<String, String> of(Resource resource) {
+      Map<String, String> names = NAMES.get(resource);
+      if (names == null) {
+        names = new HashMap<>();
+        for (String field : BuiltInKinds.labels(resource)) {
+          if (!IN_THE_KEY.contains(field)) {
+            names.put(field, FIELD + field);
+          }
+        }
+        names = Map.copyOf(names);
+        if (!names.isEmpty()) {
+          NAMES.put(resource, names);
+        }
+      }
+      return names;
+    }
+  }
+
+  @Override
+  public Filter filter(KeyRange range, String labelSelector, String fieldSelector) {
+    Resource resource = keys.resource(range);
+    if (resource == null) {
+      return Filter.NONE;
+    }
+    List<Requirement> requirements = new ArrayList<>();
+    try {
+      for (LabelRequirement requirement : LabelSelector.parse(labelSelector).requirements()) {
+        requirements.add(label(requirement));
+      }
+    } catch (SelectorException e) {
+      requirements.clear();
+    }
+    try {
+      Map<String, String> names = names(resource, custom.get(resource));
+      for (FieldRequirement requirement : FieldSelector.parse(fieldSelector).requirements()) {
+        String name = names.get(requirement.field());
+        if (name != null) {
+          requirements.add(field(name, requirement));
+        }
+      }
+    } catch (SelectorException e) {
+      return new Filter(requirements);
+    }
+    return new Filter(requirements);
+  }
+
+  private static Requirement label(LabelRequirement requirement) {
+    String name = LABEL + requirement.key();
+    return switch (requirement) {
+      case LabelRequirement.In(var _, var values) -> new Requirement(name, Operator.IN, values, 0);
+      case LabelRequirement.NotIn(var _, var values) ->
+          new Requirement(name, Operator.NOT_IN, values, 0);
+      case LabelRequirement.Exists _ -> new Requirement(name, Operator.PRESENT, List.of(), 0);
+      case LabelRequirement.Absent _ -> new Requirement(name, Operator.ABSENT, List.of(), 0);
+      case LabelRequirement.GreaterThan(var _, var bound) ->
+          new Requirement(name, Operator.ABOVE, List.of(), bound);
+      case LabelRequirement.LessThan(var _, var bound) ->
+          new Requirement(name, Operator.BELOW, List.of(), bound);
+    };
+  }
+
+  private static Requirement field(String name, FieldRequirement requirement) {
+    String value = requirement.value();
+    return switch (requirement) {
+      case FieldRequirement.Is _ ->
+          value.isEmpty()
+              ? new Requirement(name, Operator.ABSENT, List.of(UNCERTAIN), 0)
+              : new Requirement(name, Operator.IN, List.of(value, UNCERTAIN), 0);
+      case FieldRequirement.IsNot _ ->
+          value.isEmpty()
+              ? new Requirement(name, Operator.PRESENT, List.of(), 0)
+              : new Requirement(name, Operator.NOT_IN, List.of(value), 0);
+    };
+  }
+
+  /** The names of the attributes that a definition adds. */
+  static List<String> addedNames(@Nullable CustomResource definition) {
+    return definition == null ? List.of() : List.copyOf(addedNamesByField(definition).values());
+  }
+
+  private static Map<String, String> addedNamesByField(CustomResource definition) {
+    Map<String, String> names = new HashMap<>();
+    if (definition.isConvertedByWebhook() && definition.versions().size() > 1) {
+      // A field of one version may be another one in the stored version.
+      return names;
+    }
+    CRC32C crc = new CRC32C();
+    crc.update(definition.toString().getBytes(StandardCharsets.UTF_8));
+    String suffix = "@" + definition.resource().path() + "#" + Long.toHexString(crc.getValue());
+    for (String field : definition.fieldLabels()) {
+      if (!IN_THE_KEY.contains(field)) {
+        names.put(field, Attributes.added(FIELD + field + suffix));
+      }
+    }
+    return names;
+  }
+
+  /** What is known of a custom resource. */
+  @Nullable CustomResource definition(Resource resource) {
+    Known known = custom.get(resource);
+    return known == null ? null : known.definition;
+  }
+
+  /** Takes note of a custom resource, or that there is no such resource any more. */
+  void define(Resource resource, @Nullable CustomResource definition) {
+    if (definition == null) {
+      custom.remove(resource);
+    } else {
+      custom.put(resource, new Known(definition, Map.copyOf(addedNamesByField(definition))));
+    }
+    generation.incrementAndGet();
+  }
+
+  /** The custom resources that are known. */
+  Set<Resource> defined() {
+    return Set.copyOf(custom.keySet());
+  }
+
+  KeySpace keys() {
+    return keys;
+  }
+}
