@@ -154,22 +154,23 @@ func objects(line func(any)) {
 			n = 1
 		}
 		if n == 1 {
-			line(sample(r, kind, false))
+			line(sample(r, kind, false, false))
 			continue
 		}
 		seen := map[string]bool{}
-		for range n {
-			line(bestSample(r, kind, seen))
+		for i := range n {
+			line(bestSample(r, kind, seen, i%2 == 0))
 		}
 	}
 }
 
 // bestSample is the one of many samples that has the most fields with values that were not seen yet.
-func bestSample(r *rand.Rand, kind schema.GroupVersionKind, seen map[string]bool) objectLine {
+// Where there is a template, labelled says that it alone has labels.
+func bestSample(r *rand.Rand, kind schema.GroupVersionKind, seen map[string]bool, labelled bool) objectLine {
 	var best objectLine
 	most := -1
 	for range 50 {
-		candidate := sample(r, kind, true)
+		candidate := sample(r, kind, true, labelled)
 		news := 0
 		for label, value := range candidate.Fields {
 			if value != "" && !seen[label+value] {
@@ -195,8 +196,25 @@ func hasTemplate(object runtime.Object) bool {
 	return spec.IsValid() && spec.Kind() == reflect.Struct && spec.FieldByName("Template").IsValid()
 }
 
+// labelTemplate leaves labels to the pod template alone: a few kinds take over what it has.
+func labelTemplate(r *rand.Rand, object runtime.Object) {
+	m, err := meta.Accessor(object)
+	if err != nil {
+		panic(err)
+	}
+	m.SetLabels(nil)
+	template := reflect.ValueOf(object).Elem().FieldByName("Spec").FieldByName("Template")
+	if template.Kind() == reflect.Pointer {
+		template.Set(reflect.New(template.Type().Elem()))
+		template = template.Elem()
+	}
+	if inner, ok := template.FieldByName("ObjectMeta").Addr().Interface().(*metav1.ObjectMeta); ok {
+		inner.Labels = map[string]string{"t": pick(r, []string{"", "1"}), "job-name": "j"}
+	}
+}
+
 // sample tries until it has filled an object that Kubernetes can read back and that is not long.
-func sample(r *rand.Rand, kind schema.GroupVersionKind, full bool) objectLine {
+func sample(r *rand.Rand, kind schema.GroupVersionKind, full, labelled bool) objectLine {
 	limit := 200
 	if full {
 		limit = 400
@@ -207,6 +225,9 @@ func sample(r *rand.Rand, kind schema.GroupVersionKind, full bool) objectLine {
 			panic(err)
 		}
 		filler(r, float64(try)/200).Fill(object)
+		if labelled && hasTemplate(object) {
+			labelTemplate(r, object)
+		}
 		answer, size, err := describe(object, kind)
 		if err == nil && size <= limit+try*2 {
 			return answer

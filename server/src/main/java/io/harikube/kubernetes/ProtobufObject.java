@@ -31,7 +31,7 @@ final class ProtobufObject {
   static Envelope envelope(byte[] bytes) throws IOException {
     CodedInputStream in =
         CodedInputStream.newInstance(bytes, MAGIC.length, bytes.length - MAGIC.length);
-    ObjectDraft type = new ObjectDraft();
+    String[] type = {"", ""};
     int offset = bytes.length;
     int length = 0;
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
@@ -58,15 +58,18 @@ final class ProtobufObject {
         default -> skip(in, tag);
       }
     }
-    type.requireKind();
-    return new Envelope(type.apiVersion, type.kind, offset, length);
+    if (type[0].isEmpty() || type[1].isEmpty()) {
+      throw new Unreadable("no Kubernetes object");
+    }
+    return new Envelope(type[0], type[1], offset, length);
   }
 
-  private static void type(CodedInputStream in, int tag, ObjectDraft type) throws IOException {
-    switch (WireFormat.getTagFieldNumber(tag)) {
-      case 1 -> type.apiVersion = string(in, tag);
-      case 2 -> type.kind = string(in, tag);
-      default -> skip(in, tag);
+  private static void type(CodedInputStream in, int tag, String[] type) throws IOException {
+    int number = WireFormat.getTagFieldNumber(tag);
+    if (number == 1 || number == 2) {
+      type[number - 1] = string(in, tag);
+    } else {
+      skip(in, tag);
     }
   }
 
