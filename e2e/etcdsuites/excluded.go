@@ -60,7 +60,7 @@ var excluded = []listed{
 	{"integration/clientv3/examples", users, `ExampleAuth`},
 	{"integration/clientv3/examples", membership, `
 		ExampleCluster_memberList ExampleCluster_memberAdd ExampleCluster_memberAddAsLearner
-		ExampleCluster_memberRemove ExampleCluster_memberUpdate`},
+		ExampleCluster_memberUpdate`},
 
 	{"integration", membership, `
 		TestDoubleClusterSizeOf1 TestDoubleClusterSizeOf3 TestDoubleTLSClusterSizeOf3
