@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	cryptotls "crypto/tls"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
@@ -214,6 +215,14 @@ func (s *server) etcdFlags() []string {
 		add("key-file", tls.KeyFile, true)
 		add("trusted-ca-file", tls.TrustedCAFile, true)
 		add("client-cert-auth", tls.ClientCertAuth, true)
+		var suites []string
+		for _, id := range tls.CipherSuites {
+			suites = append(suites, cryptotls.CipherSuiteName(id))
+		}
+		add("cipher-suites", strings.Join(suites, ","), len(suites) > 0)
+		versions := map[uint16]string{cryptotls.VersionTLS12: "TLS1.2", cryptotls.VersionTLS13: "TLS1.3"}
+		add("tls-min-version", versions[tls.MinVersion], tls.MinVersion > 0)
+		add("tls-max-version", versions[tls.MaxVersion], tls.MaxVersion > 0)
 	}
 	return flags
 }
