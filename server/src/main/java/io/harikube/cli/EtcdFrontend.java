@@ -73,8 +73,8 @@ final class EtcdFrontend implements Parts.Serving {
   }
 
   private void publish(Metrics metrics) {
-    metrics.level(Metric.WATCH_STREAMS, hub::streams);
-    metrics.level(Metric.WATCHERS, hub::watchers);
+    metrics.level(Metric.WATCH_STREAMS, () -> Math.max(0, hub.streams() - definitions.streams()));
+    metrics.level(Metric.WATCHERS, () -> Math.max(0, hub.watchers() - definitions.streams()));
     metrics.level(Metric.SLOW_WATCHERS, hub::slowWatchers);
     metrics.level(Metric.PENDING_EVENTS, hub::pendingEvents);
     metrics.level(Metric.EVENTS, hub::eventsSent);

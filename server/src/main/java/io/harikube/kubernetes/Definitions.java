@@ -39,6 +39,7 @@ public final class Definitions implements AutoCloseable {
   private final Thread thread =
       Thread.ofPlatform().daemon().name("definitions").unstarted(this::loop);
   private volatile boolean closed;
+  private volatile int streams;
 
   private Definitions(Store store, Supplier<WatchStream> watches, KubernetesSelectors selectors) {
     this.store = store;
@@ -99,6 +100,7 @@ public final class Definitions implements AutoCloseable {
 
   private void follow(long revision) throws InterruptedException {
     try (WatchStream stream = watches.get()) {
+      streams = 1;
       stream.create(new WatchRequest(0, range, revision + 1, false, false, false, false, false));
       while (true) {
         WatchMessage message = stream.take();
@@ -120,7 +122,14 @@ public final class Definitions implements AutoCloseable {
           return;
         }
       }
+    } finally {
+      streams = 0;
     }
+  }
+
+  /** How many streams of watches are open, each with one watch: they are nobody's client. */
+  public int streams() {
+    return streams;
   }
 
   private @Nullable Resource resource(KeyValue definition) {
