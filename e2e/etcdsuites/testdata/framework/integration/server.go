@@ -32,7 +32,7 @@ const (
 	logShown    = 4 << 10
 
 	emptySQLite   = 32 << 10
-	emptyPostgres = 8 << 20
+	emptyPostgres = 8_000_000
 )
 
 // server is the process of a cluster, on a store of its own. It keeps its store when it is started
