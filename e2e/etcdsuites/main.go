@@ -203,8 +203,7 @@ func runPackage(ctx context.Context, o options, pkg, server, source, work string
 func names(list []listed, pkg, store string) []string {
 	var all []string
 	for _, entry := range list {
-		forStore := store == "postgres" || !strings.HasPrefix(entry.reason, onPostgres)
-		if entry.pkg == pkg && forStore {
+		if entry.pkg == pkg && entry.isFor(store) {
 			all = append(all, strings.Fields(entry.tests)...)
 		}
 	}
