@@ -92,7 +92,7 @@ final class WireTest {
                 4));
     RangeQuery negative = TxnWire.query(request.toBuilder().setLimit(-3).setRevision(-4).build());
     assertThat(negative.limit()).isZero();
-    assertThat(negative.revision()).isZero();
+    assertThat(negative.revision()).isEqualTo(-4);
   }
 
   @Test
