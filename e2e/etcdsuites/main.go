@@ -118,7 +118,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		}
 		failed = failed || len(r.Failed()) > 0
 		if o.store != "etcd" && o.run == "" {
-			for _, test := range names(different, pkg) {
+			for _, test := range names(different, pkg, o.store) {
 				r.Tests = append(r.Tests, gotest.Test{Name: test, Outcome: gotest.Fail})
 			}
 		}
@@ -169,9 +169,9 @@ func runPackage(ctx context.Context, o options, pkg, server, source, work string
 		}()
 	}
 
-	skip := names(excluded, pkg)
+	skip := names(excluded, pkg, o.store)
 	if o.store != "etcd" {
-		skip = append(skip, names(different, pkg)...)
+		skip = append(skip, names(different, pkg, o.store)...)
 	}
 	b := gotest.Binary{
 		Path:    binary,
@@ -199,11 +199,11 @@ func runPackage(ctx context.Context, o options, pkg, server, source, work string
 	return r, err
 }
 
-// names are the tests of a package that a list has.
-func names(list []listed, pkg string) []string {
+// names are the tests of a package that a list has for a store.
+func names(list []listed, pkg, store string) []string {
 	var all []string
 	for _, entry := range list {
-		if entry.pkg == pkg {
+		if entry.pkg == pkg && entry.isFor(store) {
 			all = append(all, strings.Fields(entry.tests)...)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -32,7 +31,7 @@ const (
 	logShown    = 4 << 10
 
 	emptySQLite   = 32 << 10
-	emptyPostgres = 8 << 20
+	emptyPostgres = 8_000_000
 )
 
 // server is the process of a cluster, on a store of its own. It keeps its store when it is started
@@ -114,7 +113,9 @@ func (s *server) start() error {
 		return err
 	}
 	defer log.Close()
-	s.address, s.metrics = freeAddress(), freeAddress()
+	if s.address == "" {
+		s.address, s.metrics = freeAddress(), freeAddress()
+	}
 	process := exec.Command(environment("ETCD_SUITES_SERVER"), s.flags()...)
 	process.Stdout, process.Stderr = log, log
 	// A group of its own, to be ended as a whole. It does not outlive the tests, however they end.
@@ -241,17 +242,13 @@ func (s *server) endpoint() string {
 	return endpoint.String()
 }
 
-// waitUntilReady returns when the server says that it is healthy.
+// waitUntilReady returns when the server listens, and has answered if it can be asked without a
+// certificate. It asks for no health: some tests count who did.
 func (s *server) waitUntilReady() error {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
 	deadline := time.Now().Add(startWithin)
 	for {
-		answer, err := client.Get("http://" + s.metrics + "/health")
-		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return s.warmUp()
-			}
+		if listens(s.address) && listens(s.metrics) {
+			return s.warmUp()
 		}
 		var status syscall.WaitStatus
 		if pid, _ := syscall.Wait4(s.process.Process.Pid, &status, syscall.WNOHANG, nil); pid > 0 {
@@ -262,6 +259,15 @@ func (s *server) waitUntilReady() error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+func listens(address string) bool {
+	connection, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	connection.Close()
+	return true
 }
 
 // warmUp runs what changes nothing a few times: the first requests of a process load its code, which

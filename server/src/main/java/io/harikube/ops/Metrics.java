@@ -15,6 +15,7 @@ import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import io.prometheus.metrics.model.snapshots.MetricSnapshots;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.EnumMap;
@@ -35,6 +36,8 @@ public final class Metrics implements StoreMetrics {
   private final Map<Metric, Gauge> gauges = new EnumMap<>(Metric.class);
   private final Map<Metric, Histogram> histograms = new EnumMap<>(Metric.class);
   private final Map<Metric, DoubleSupplier> levels = new ConcurrentHashMap<>();
+
+  private volatile Runnable beforeScrape = () -> {};
 
   private final Map<Count, CounterDataPoint> counts = new EnumMap<>(Count.class);
   private final DistributionDataPoint batch;
@@ -117,9 +120,19 @@ public final class Metrics implements StoreMetrics {
     }
   }
 
-  /** What {@code /metrics} publishes. */
   PrometheusRegistry registry() {
     return registry;
+  }
+
+  /** What {@code /metrics} publishes, as of now. */
+  MetricSnapshots scrape() {
+    beforeScrape.run();
+    return registry.scrape();
+  }
+
+  /** Runs {@code action} before each scrape; it replaces an earlier one. */
+  void beforeScrape(Runnable action) {
+    beforeScrape = action;
   }
 
   /** The series of a counter with these label values. */

@@ -106,7 +106,7 @@ public final class OpsServer implements AutoCloseable {
     @Nullable String accept = exchange.getRequestHeaders().getFirst("Accept");
     ExpositionFormatWriter writer = ExpositionFormats.init().findWriter(accept);
     ByteArrayOutputStream scrape = new ByteArrayOutputStream(64 << 10);
-    writer.write(scrape, metrics.registry().scrape());
+    writer.write(scrape, metrics.scrape());
     byte[] text = scrape.toByteArray();
     if (writer.getContentType().startsWith("text/plain")) {
       text = GoNumbers.rewrite(text);

@@ -18,11 +18,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reads the metrics that are states of the store. Sizes cost a question to the database: one
- * question serves all metrics of one look, and one that gets no answer in time is let go, so that
+ * question serves all metrics of one scrape, and one that gets no answer in time is let go, so that
  * {@code /metrics} answers also when the database does not.
  */
 final class StoreGauges {
-  private static final Duration FRESH = Duration.ofMillis(20);
+  private static final Duration FRESH = Duration.ofSeconds(5);
   private static final Duration DEADLINE = Duration.ofSeconds(2);
 
   private final Store store;
@@ -49,6 +49,7 @@ final class StoreGauges {
     StoreGauges gauges = new StoreGauges(store, clock);
     Identity identity = store.identity();
     metrics.gauge(Metric.SERVER_ID, Long.toHexString(identity.memberId())).set(1);
+    metrics.beforeScrape(gauges::forget);
     metrics.level(Metric.HAS_LEADER, () -> gauges.answers() ? 1 : 0);
     metrics.level(Metric.IS_LEADER, () -> gauges.answers() ? 1 : 0);
     metrics.level(Metric.LEADER_CHANGES, () -> 1 + store.identity().term() - gauges.firstTerm);
@@ -62,6 +63,10 @@ final class StoreGauges {
     metrics.level(Metric.ANSWERS_USED, budget::used);
     metrics.level(Metric.ANSWERS_CAPACITY, budget::capacity);
     metrics.level(Metric.ANSWERS_WAITING, budget::waiting);
+  }
+
+  private synchronized void forget() {
+    askedAt = clock.millis() - FRESH.toMillis();
   }
 
   private boolean answers() {
@@ -91,7 +96,7 @@ final class StoreGauges {
     }
   }
 
-  /** The status of a moment ago at the most, or of before if the database does not answer. */
+  /** The status of this scrape, or of before if the database does not answer. */
   private synchronized @Nullable Status ask() {
     if (clock.millis() - askedAt >= FRESH.toMillis()) {
       FutureTask<Status> task = new FutureTask<>(store::status);
