@@ -39,6 +39,8 @@ func (l listed) isFor(store string) bool {
 var different = []listed{
 	{"integration/clientv3", onPostgres + "fills the database with values that PostgreSQL compresses", `
 		TestKVPutError`},
+	{"integration", onPostgres + "chooses a quota of 16 pages; an empty database has 8 MB, give or take more", `
+		TestV3StorageQuotaAPI`},
 	{"integration", onPostgres + "reads the database's size as a number without an exponent, below 1e6", `
 		TestMetricDbSizeDefrag`},
 	{"integration/clientv3", "expects ten revisions of 1 MiB in one message", `
