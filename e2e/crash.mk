@@ -1,7 +1,7 @@
 # Crashes under load: kill -9 of HariKube, and of PostgreSQL under it; and more asked for than there is
 # memory for. `make test` has a smaller form of each in its test-e2e.
 
-test_long_parts += test-crash test-memory
+test_long_parts += test-crash test-memory test-check-perf
 
 .PHONY: test-crash
 test-crash: server build/e2e/tally test-postgres ## 50 crashes of the server on each database, 20 of PostgreSQL.
@@ -13,3 +13,7 @@ test-crash: server build/e2e/tally test-postgres ## 50 crashes of the server on 
 test-memory: server build/e2e/tally test-postgres ## 100 clients ask for everything at once, with -Xmx256m.
 	@HARIKUBE_MEMORY_CLIENTS=$${HARIKUBE_MEMORY_CLIENTS:-100} \
 	  $(tally) go test -C e2e -count=1 -timeout=30m -json ./memory
+
+.PHONY: test-check-perf
+test-check-perf: server etcd build/e2e/tally test-postgres ## etcdctl check perf on HariKube and etcd (4 minutes).
+	@HARIKUBE_CHECK_PERF=1 $(tally) go test -C e2e -count=1 -run TestCheckPerf -json ./etcdctl

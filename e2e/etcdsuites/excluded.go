@@ -43,9 +43,6 @@ var different = []listed{
 		TestV3StorageQuotaAPI`},
 	{"integration", onPostgres + "reads the database's size as a number without an exponent, below 1e6", `
 		TestMetricDbSizeDefrag`},
-	{"integration/clientv3", "expects ten revisions of 1 MiB in one message", `
-		TestWatchFragmentDisable TestWatchFragmentDisableWithGRPCLimit TestWatchFragmentEnable
-		TestWatchFragmentEnableWithGRPCLimit`},
 	{"integration", "chooses the cipher suites of the server", `TestTLSClientCipherSuitesMismatch`},
 }
 

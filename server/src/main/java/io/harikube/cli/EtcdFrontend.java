@@ -65,7 +65,7 @@ final class EtcdFrontend implements Parts.Serving {
         (long) (defaults.recentBytes() * scale),
         (long) (defaults.streamBytes() * scale),
         (long) (defaults.totalBytes() * scale),
-        defaults.pageBytes(),
+        Math.max(defaults.messageBytes(), (int) (defaults.pageBytes() * scale)),
         defaults.messageBytes(),
         defaults.maxMessageBytes(),
         defaults.concurrentReads(),

@@ -117,11 +117,11 @@ final class FilteredRanges {
 
   /** The text of the statement for the keys, for those who look at how the database does it. */
   static PreparedStatement explain(
-      Session session, String explain, KeyRange range, Filter filter, long revision)
+      Session session, String explain, KeyRange range, Filter filter, long revision, long limit)
       throws SQLException {
     FilteredRanges search = new FilteredRanges(session, range, filter, revision);
     search.sql.append(explain);
-    search.keys(FEW);
+    search.keys(limit);
     return search.prepare();
   }
 

@@ -11,6 +11,9 @@ import java.util.List;
  * @param bytes the weight of the events
  */
 record Batch(List<Event> events, long bytes) {
+  /** So many revisions etcd puts into a message for a watch that is behind. */
+  private static final int MAX_REVISIONS = 1000;
+
   static final Batch EMPTY = new Batch(List.of(), 0);
 
   static Batch of(List<Event> events) {
@@ -21,11 +24,15 @@ record Batch(List<Event> events, long bytes) {
     return new Batch(events, bytes);
   }
 
-  /** Cuts events into batches of at most {@code maxBytes}, or of one revision if that is larger. */
+  /**
+   * Cuts events into batches of at most {@code maxBytes}, or of one revision if that is larger, and
+   * of at most 1,000 revisions.
+   */
   static List<Batch> split(List<Event> events, int maxBytes) {
     List<Batch> batches = new ArrayList<>();
     int start = 0;
     long bytes = 0;
+    int revisions = 0;
     int i = 0;
     while (i < events.size()) {
       long revision = events.get(i).revision();
@@ -34,11 +41,13 @@ record Batch(List<Event> events, long bytes) {
       while (end < events.size() && events.get(end).revision() == revision) {
         more += events.get(end++).weight();
       }
-      if (i > start && bytes + more > maxBytes) {
+      if (i > start && (bytes + more > maxBytes || revisions == MAX_REVISIONS)) {
         batches.add(new Batch(List.copyOf(events.subList(start, i)), bytes));
         start = i;
         bytes = 0;
+        revisions = 0;
       }
+      revisions++;
       bytes += more;
       i = end;
     }

@@ -53,7 +53,7 @@ final class CatchUp {
     this.dispatcher = dispatcher;
     this.stats = stats;
     this.compaction = new CompactionCheck(events, threads.readers());
-    this.shared = new SharedPages(2 * options.pageBytes());
+    this.shared = new SharedPages(2 * options.messageBytes());
     this.permits = new ReadPermits(options.concurrentReads(), threads.readers());
   }
 
@@ -172,7 +172,7 @@ final class CatchUp {
           wanted.add(previous ? event : Slice.bare(event));
         }
       }
-      return Batch.split(wanted, options.messageBytes());
+      return Batch.split(wanted, options.batchBytes());
     } catch (RuntimeException e) {
       log.error("A watch failed and is canceled: {}", watcher.request, e);
       return null;

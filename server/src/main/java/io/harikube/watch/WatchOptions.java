@@ -13,10 +13,11 @@ import java.time.Duration;
  * @param streamBytes the messages that wait for one client; watches of a slower client fall back to
  *     reading the log at its pace
  * @param totalBytes the messages that wait for all clients together
- * @param pageBytes the events that are read from the log at once; the last 16 pages are kept, to be
- *     shared by watches that are behind together
- * @param messageBytes how large a message becomes by putting revisions together, and the pieces of
- *     a revision for a client that accepts pieces
+ * @param pageBytes the events that are read from the log at once for a watch that is behind, and
+ *     sent as one message, as etcd does
+ * @param messageBytes how large a message becomes by putting live revisions together, and the
+ *     pieces of a message for a client that accepts pieces; of the pages that were read last, small
+ *     ones are kept to be shared by watches that are behind together
  * @param maxMessageBytes the largest message for a client that did not ask for pieces
  * @param concurrentReads how many catch-ups read the log at the same time
  * @param progressInterval how often idle watches that asked for it are told the revision
@@ -41,6 +42,11 @@ public record WatchOptions(
     }
   }
 
+  /** How large the messages are that a page is cut into. */
+  int batchBytes() {
+    return Math.max(pageBytes, messageBytes);
+  }
+
   /** The defaults, meant for a heap of 1 GiB. */
   public static WatchOptions defaults() {
     return new WatchOptions(
@@ -48,7 +54,7 @@ public record WatchOptions(
         32L << 20,
         8L << 20,
         128L << 20,
-        1 << 20,
+        12 << 20,
         1 << 20,
         64 << 20,
         2,
