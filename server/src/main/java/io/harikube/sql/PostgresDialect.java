@@ -42,6 +42,15 @@ final class PostgresDialect implements Dialect {
       ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
         version = excluded.version, lease = excluded.lease""";
 
+  /**
+   * Every statement goes through an index, row by row. The planner, whose statistics of a young
+   * store say that its tables are empty, would read them as a whole, and keep doing so.
+   */
+  private static final String PLANS =
+      "SELECT set_config('enable_seqscan', 'off', false),"
+          + " set_config('enable_hashjoin', 'off', false),"
+          + " set_config('enable_mergejoin', 'off', false)";
+
   private final Endpoint.Postgres endpoint;
   private final PostgresReaders readers;
 
@@ -111,6 +120,7 @@ final class PostgresDialect implements Dialect {
     Connection connection = DriverManager.getConnection(endpoint.url(), properties);
     Session session = new Session(connection);
     session.execute("SET synchronous_commit = on");
+    session.execute(PLANS);
     connection.setAutoCommit(false);
     return session;
   }
@@ -361,6 +371,7 @@ final class PostgresDialect implements Dialect {
     config.setConnectionTimeout(10_000);
     config.setInitializationFailTimeout(-1);
     config.setReadOnly(true);
+    config.setConnectionInitSql(PLANS);
     config.setTransactionIsolation("TRANSACTION_REPEATABLE_READ");
     return new HikariDataSource(config);
   }
