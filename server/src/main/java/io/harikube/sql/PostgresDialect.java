@@ -30,8 +30,9 @@ import org.jspecify.annotations.Nullable;
 final class PostgresDialect implements Dialect {
   private static final String FETCH =
       """
-      SELECT v.key, v.id, v.create_revision, v.version, v.lease, l.value
-      FROM live v JOIN log l ON l.id = v.id WHERE v.key = ANY (?)""";
+      SELECT v.key, v.id, v.create_revision, v.version, v.lease,
+        (SELECT l.value FROM log l WHERE l.id = v.id)
+      FROM live v WHERE v.key = ANY (?)""";
   private static final String INSERT_LOG =
       """
       INSERT INTO log (id, key, prev, create_revision, version, lease, value)
@@ -43,13 +44,10 @@ final class PostgresDialect implements Dialect {
         version = excluded.version, lease = excluded.lease""";
 
   /**
-   * Every statement goes through an index, row by row. The planner, whose statistics of a young
-   * store say that its tables are empty, would read them as a whole, and keep doing so.
+   * No table is read as a whole. The planner, whose statistics of a young store say that its tables
+   * are empty, would do so, and keep doing so.
    */
-  private static final String PLANS =
-      "SELECT set_config('enable_seqscan', 'off', false),"
-          + " set_config('enable_hashjoin', 'off', false),"
-          + " set_config('enable_mergejoin', 'off', false)";
+  private static final String PLANS = "SELECT set_config('enable_seqscan', 'off', false)";
 
   private final Endpoint.Postgres endpoint;
   private final PostgresReaders readers;

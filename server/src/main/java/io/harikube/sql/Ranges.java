@@ -74,8 +74,8 @@ final class Ranges {
     String from =
         keysOnly
             ? "SELECT v.key, v.id, v.create_revision, v.version, v.lease, NULL FROM live v WHERE "
-            : "SELECT v.key, v.id, v.create_revision, v.version, v.lease, l.value"
-                + " FROM live v CROSS JOIN log l WHERE l.id = v.id AND ";
+            : "SELECT v.key, v.id, v.create_revision, v.version, v.lease,"
+                + " (SELECT l.value FROM log l WHERE l.id = v.id) FROM live v WHERE ";
     PreparedStatement select =
         session.prepare(from + Rows.condition("v.key", range) + " ORDER BY v.key LIMIT ?");
     select.setLong(Rows.bind(select, 1, range), limit);
