@@ -1,7 +1,12 @@
 package exact
 
 import (
+	"net/http"
+	"net/url"
+	"path"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -15,18 +20,75 @@ func TestExact(t *testing.T) {
 	for range number(t, "HARIKUBE_EXACT_ROUNDS", 3) {
 		r.round()
 	}
+	r.kinds = []*kind{widgets}
+	r.definitionChanges()
 }
 
-// round makes changes while random watches are open, and asks for lists.
-func (r *run) round() {
-	var watches []*watch
-	for range 6 {
-		for range 5 {
-			watches = append(watches, r.watch())
+// definitionChanges has definitions change while objects of them are changed, watched and listed.
+func (r *run) definitionChanges() {
+	const definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.filters.test"
+	patchDefinition := func(patch ...any) {
+		r.Helper()
+		for i, one := range r.ask(r.T, request{method: "PATCH", path: definition, body: patch, contentType: "application/json-patch+json"}) {
+			if one.code != http.StatusOK {
+				r.Fatalf("%s: %s", r.systems[i].name, encode(one.body))
+			}
 		}
-		r.change(20)
-		r.lists(20)
 	}
-	r.finish(watches)
-	r.Logf("so far: %d changes, %d answers, %d watches with %d events", len(r.versions), r.answers, r.watches, r.events)
+	during := func(served func()) {
+		r.Helper()
+		var watches []*watch
+		for range 8 {
+			watches = append(watches, r.watchSince(pick(r.rand, r.versions)))
+		}
+		r.change(15)
+		served()
+		for range 8 {
+			watches = append(watches, r.watchSince(pick(r.rand, r.versions)))
+		}
+		r.lists(20)
+		r.change(15)
+		r.lists(10)
+		r.finish(watches)
+	}
+	byTone := request{method: "GET", path: "/apis/filters.test/v1/widgets", query: url.Values{"fieldSelector": {"spec.tone=low"}}}
+	during(func() {
+		patchDefinition(map[string]any{"op": "add", "path": "/spec/versions/0/selectableFields/-", "value": map[string]any{"jsonPath": ".spec.tone"}})
+		r.until(byTone, is(http.StatusOK))
+	})
+	during(func() {
+		patchDefinition(map[string]any{"op": "replace", "path": "/spec/versions/0/selectableFields/0", "value": map[string]any{"jsonPath": ".spec.shape"}},
+			map[string]any{"op": "replace", "path": "/spec/versions/0/selectableFields/3", "value": map[string]any{"jsonPath": ".spec.color"}},
+			map[string]any{"op": "remove", "path": "/spec/versions/0/selectableFields/4"})
+		r.until(byTone, is(http.StatusBadRequest))
+	})
+	during(func() {
+		patchDefinition(map[string]any{"op": "replace", "path": "/spec/versions/0/storage", "value": false},
+			map[string]any{"op": "replace", "path": "/spec/versions/1/storage", "value": true})
+		r.storedAs("filters.test/v2")
+	})
+}
+
+// storedAs returns when all systems store widgets in a version.
+func (r *run) storedAs(version string) {
+	r.Helper()
+	const widget = "/apis/filters.test/v1/namespaces/default/widgets/probe"
+	r.mustCreate(path.Dir(widget), map[string]any{
+		"apiVersion": "filters.test/v1", "kind": "Widget", "metadata": map[string]any{"name": "probe"},
+	})
+	writes := 0
+	for i, s := range r.systems {
+		store := s.store(r.T)
+		r.eventually(s.name+": widgets are stored as "+version, func() bool {
+			writes++
+			body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"write": strconv.Itoa(writes)}}}
+			r.systems[i:i+1].ask(r.T, request{method: "PATCH", path: widget, body: body, contentType: mergePatch})
+			response, err := store.Get(r.Context(), "/registry/filters.test/widgets/default/probe")
+			if err != nil {
+				r.Fatal(err)
+			}
+			return len(response.Kvs) == 1 && strings.Contains(string(response.Kvs[0].Value), `"`+version+`"`)
+		})
+	}
+	r.ask(r.T, request{method: "DELETE", path: widget})
 }

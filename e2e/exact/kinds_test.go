@@ -17,7 +17,9 @@ import (
 type kind struct {
 	plural     string
 	bases      []string // its groups and versions; the first is the one for changes
+	kind       string   // of a custom resource, whose objects must say it
 	namespaced bool
+	shared     bool // the API server itself has some, in other namespaces than ours
 
 	create func(r *rand.Rand) map[string]any
 	// changes of an object that is there: nil where Kubernetes allows none but of labels.
@@ -183,7 +185,7 @@ func widgetSpec(r *rand.Rand) map[string]any {
 }
 
 var widgets = &kind{
-	plural: "widgets", bases: []string{"/apis/filters.test/v1", "/apis/filters.test/v2"}, namespaced: true,
+	plural: "widgets", bases: []string{"/apis/filters.test/v1", "/apis/filters.test/v2"}, kind: "Widget", namespaced: true,
 	create:  widgetSpec,
 	changes: []func(*rand.Rand) change{func(r *rand.Rand) change { return patch(widgetSpec(r)) }},
 	fields: map[string][]string{
@@ -204,7 +206,7 @@ func gadget(r *rand.Rand) map[string]any {
 }
 
 var gadgets = &kind{
-	plural: "gadgets", bases: []string{"/apis/filters.test/v1alpha1", "/apis/filters.test/v1"},
+	plural: "gadgets", bases: []string{"/apis/filters.test/v1alpha1", "/apis/filters.test/v1"}, kind: "Gadget",
 	create: gadget,
 	changes: []func(*rand.Rand) change{
 		func(r *rand.Rand) change { return patch(gadget(r)) },
@@ -277,7 +279,7 @@ var secrets = &kind{
 }
 
 var events = &kind{
-	plural: "events", bases: []string{"/api/v1", "/apis/events.k8s.io/v1"}, namespaced: true,
+	plural: "events", bases: []string{"/api/v1", "/apis/events.k8s.io/v1"}, namespaced: true, shared: true,
 	create: func(r *rand.Rand) map[string]any {
 		involved := map[string]any{}
 		maybe(r, involved, "kind", []string{"Pod", "Node"})

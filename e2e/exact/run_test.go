@@ -85,12 +85,12 @@ func (r *run) prepare() {
 		r.define(gadgetsDefinition)
 		for _, k := range []*kind{widgets, gadgets} {
 			for _, base := range k.bases {
-				r.until(r.T, request{method: "GET", path: base + "/" + k.plural}, is(http.StatusOK))
+				r.until(request{method: "GET", path: base + "/" + k.plural}, is(http.StatusOK))
 			}
 		}
 	}
 	// The API server itself makes this one, some time after it is ready.
-	r.until(r.T, request{method: "GET", path: "/api/v1/namespaces/default/services/kubernetes"}, is(http.StatusOK))
+	r.until(request{method: "GET", path: "/api/v1/namespaces/default/services/kubernetes"}, is(http.StatusOK))
 }
 
 func is(code int) func(answer) bool { return func(a answer) bool { return a.code == code } }
@@ -128,6 +128,9 @@ func (r *run) changeOne(k *kind, folder, name string) {
 	path := folder + "/" + name
 	if !r.there[k][path] {
 		object := k.create(r.rand)
+		if k.kind != "" {
+			object["apiVersion"], object["kind"] = strings.TrimPrefix(k.bases[0], "/apis/"), k.kind
+		}
 		object["metadata"] = map[string]any{"name": name, "labels": randomLabels(r.rand)}
 		if involved, ok := object["involvedObject"].(map[string]any); ok {
 			involved["namespace"] = namespaces[0]
@@ -214,7 +217,11 @@ func (r *run) latest() []string { return r.versions[len(r.versions)-1] }
 
 // place is a random path to a kind.
 func (r *run) place(k *kind) string {
-	return k.at(pick(r.rand, k.bases), pick(r.rand, append([]string{"", ""}, namespaces...)))
+	places := namespaces
+	if !k.shared {
+		places = append([]string{"", ""}, namespaces...)
+	}
+	return k.at(pick(r.rand, k.bases), pick(r.rand, places))
 }
 
 // lists asks for random lists, whole or in pages, old or new.
@@ -288,6 +295,20 @@ func (r *run) nothingMore(wanted request, tokens []string, shown string) {
 			r.equal(fmt.Sprintf("%s alone has more than %s: %v", r.systems[i].name, shown, wanted), normal(one), "")
 		}
 	}
+}
+
+// round makes changes while random watches are open, and asks for lists.
+func (r *run) round() {
+	r.Helper()
+	var watches []*watch
+	for range 6 {
+		for range 5 {
+			watches = append(watches, r.watch())
+		}
+		r.change(20)
+		r.lists(20)
+	}
+	r.finish(watches)
 }
 
 // names of what is on a page of each system.

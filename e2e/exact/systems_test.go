@@ -16,10 +16,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"harikube.io/e2e/controlplane"
 	"harikube.io/e2e/postgres"
@@ -224,29 +228,42 @@ func (all systems) ask(t *testing.T, r request) []answer {
 }
 
 // until asks until all systems answer as wanted.
-func (all systems) until(t *testing.T, r request, wanted func(answer) bool) []answer {
-	t.Helper()
+func (r *run) until(wanted request, condition func(answer) bool) {
+	r.Helper()
+	r.eventually(wanted.String(), func() bool {
+		return !slices.ContainsFunc(r.ask(r.T, wanted), func(a answer) bool { return !condition(a) })
+	})
+}
+
+// eventually returns when the condition holds.
+func (r *run) eventually(what string, condition func() bool) {
+	r.Helper()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	for {
-		answers := all.ask(t, r)
-		missing := -1
-		for i, one := range answers {
-			if !wanted(one) {
-				missing = i
-			}
-		}
-		if missing < 0 {
-			return answers
-		}
+	for !condition() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("%s: %v: not within %s, the last answer: %s", all[missing].name, r, within, encode(answers[missing].body))
+			r.Fatalf("%s: not within %s", what, within)
 		case <-ticker.C:
 		}
 	}
+}
+
+// store returns a client of the store, with the rights of the API server.
+func (s *system) store(t *testing.T) *clientv3.Client {
+	t.Helper()
+	config, err := s.plane.StoreConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.plane.StoreURL}, TLS: config, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 func encode(value any) []byte {

@@ -37,11 +37,8 @@ type stream struct {
 // watch starts a random watch on all systems.
 func (r *run) watch() *watch {
 	r.Helper()
-	k := pick(r.rand, r.kinds)
-	query := r.selectors(k)
-	query.Set("watch", "true")
-	wanted := request{method: "GET", path: r.place(k), query: query, accept: pick(r.rand, []string{"", "", asMetadata, asTable})}
-	wanted.accept = strings.Replace(wanted.accept, "PartialObjectMetadataList", "PartialObjectMetadata", 1)
+	k, wanted := r.watchRequest()
+	query := wanted.query
 	switch r.rand.IntN(5) {
 	case 0: // what there is, and what comes
 	case 1:
@@ -63,6 +60,22 @@ func (r *run) watch() *watch {
 		w = r.open(k, wanted)
 	}
 	return w
+}
+
+// watchSince is a random watch for what has been since a change.
+func (r *run) watchSince(versions []string) *watch {
+	r.Helper()
+	k, wanted := r.watchRequest()
+	wanted.own = r.at(versions)
+	return r.open(k, wanted)
+}
+
+func (r *run) watchRequest() (*kind, request) {
+	k := pick(r.rand, r.kinds)
+	query := r.selectors(k)
+	query.Set("watch", "true")
+	accept := pick(r.rand, []string{"", "", strings.Replace(asMetadata, "PartialObjectMetadataList", "PartialObjectMetadata", 1), asTable})
+	return k, request{method: "GET", path: r.place(k), query: query, accept: accept}
 }
 
 // begun waits for the initial events of a watch, which must not see what comes next. It returns false if
@@ -246,6 +259,9 @@ func (r *run) finish(watches []*watch) {
 	r.Helper()
 	touched := map[string][]string{} // path → the resource version on each system
 	for _, k := range r.distinct() {
+		if len(r.there[k]) == 0 {
+			r.Errorf("there are no %s, so nothing is compared", k.plural)
+		}
 		for _, path := range r.sortedPaths(k) {
 			body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"touched": strconv.Itoa(len(r.versions))}}}
 			answers := r.same(request{method: "PATCH", path: path, body: body, contentType: mergePatch})
@@ -279,6 +295,7 @@ func (r *run) finish(watches []*watch) {
 		}
 		r.sameEvents(w)
 	}
+	r.Logf("so far: %d changes, %d answers, %d watches with %d events", len(r.versions), r.answers, r.watches, r.events)
 }
 
 // lastOf returns the resource versions of the last touched object that a watch sees, nil if there is none.
