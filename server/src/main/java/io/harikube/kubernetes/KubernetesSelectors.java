@@ -3,6 +3,7 @@ package io.harikube.kubernetes;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
+import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
@@ -41,14 +42,26 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   private static final Set<String> IN_THE_KEY = Set.of("metadata.name", "metadata.namespace");
 
   /** A custom resource as it is looked at. */
-  private record Known(CustomResource definition, Map<String, String> names) {}
+  private record Known(
+      CustomResource definition, Map<String, String> names, Set<String> addedNames) {
+    static Known of(CustomResource definition) {
+      Map<String, String> names = addedNamesByField(definition);
+      return new Known(definition, Map.copyOf(names), Set.copyOf(names.values()));
+    }
+  }
 
   private final KeySpace keys;
+  private final KeyRange definitions;
   private final Map<Resource, Known> custom = new ConcurrentHashMap<>();
+
+  /** Custom resources whose definition has been changed, with the revision of the last change. */
+  private final Map<Resource, Long> changing = new ConcurrentHashMap<>();
+
   private final AtomicLong generation = new AtomicLong();
 
   public KubernetesSelectors(KeySpace keys) {
     this.keys = keys;
+    this.definitions = keys.keys(Resource.CUSTOM_RESOURCE_DEFINITIONS);
   }
 
   @Override
@@ -87,7 +100,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
                 attributes.put(name, certain(value));
               }
             });
-    return new Attributes(attributes);
+    return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
   }
 
   /** The value of an attribute for the value of a field: never {@link #UNCERTAIN}. */
@@ -137,7 +150,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
       requirements.clear();
     }
     try {
-      Map<String, String> names = names(resource, custom.get(resource));
+      Map<String, String> names = filterNames(resource);
       for (FieldRequirement requirement : FieldSelector.parse(fieldSelector).requirements()) {
         String name = names.get(requirement.field());
         if (name != null) {
@@ -148,6 +161,43 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
       return new Filter(requirements);
     }
     return new Filter(requirements);
+  }
+
+  /**
+   * The fields that filters may look at. While a definition is new the API server may know a
+   * default of which the attributes know nothing.
+   */
+  private Map<String, String> filterNames(Resource resource) {
+    return changing.isEmpty() && resource == null
+        ? Map.of()
+        : names(resource, custom.get(resource));
+  }
+
+  @Override
+  public void committing(@Nullable List<Event> events, long revision) {
+    if (events == null) {
+      custom.keySet().forEach(resource -> changing.put(resource, revision));
+      return;
+    }
+    for (Event event : events) {
+      if (definitions.contains(event.kv().key())) {
+        Resource resource = defined(event.kv().key());
+        if (resource != null && custom.containsKey(resource)) {
+          changing.put(resource, revision);
+        }
+      }
+    }
+  }
+
+  /** Says that all changes of definitions up to a revision are known. */
+  void learnt(long revision) {
+    changing.values().removeIf(changed -> changed <= revision);
+  }
+
+  /** The custom resource that a definition with this key is of; null if it is none. */
+  @Nullable Resource defined(Bytes key) {
+    ObjectKey object = keys.parse(key);
+    return object == null ? null : CustomResources.defined(object);
   }
 
   private static Requirement label(LabelRequirement requirement) {
@@ -180,8 +230,8 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   /** The names of the attributes that a definition adds. */
-  static List<String> addedNames(@Nullable CustomResource definition) {
-    return definition == null ? List.of() : List.copyOf(addedNamesByField(definition).values());
+  static Set<String> addedNames(@Nullable CustomResource definition) {
+    return definition == null ? Set.of() : Known.of(definition).addedNames;
   }
 
   private static Map<String, String> addedNamesByField(CustomResource definition) {
@@ -212,7 +262,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     if (definition == null) {
       custom.remove(resource);
     } else {
-      custom.put(resource, new Known(definition, Map.copyOf(addedNamesByField(definition))));
+      custom.put(resource, Known.of(definition));
     }
     generation.incrementAndGet();
   }

@@ -6,8 +6,8 @@ import java.util.OptionalLong;
 import java.util.function.Predicate;
 
 /**
- * Which keys a range or a watch wants, by their attributes: those that meet all requirements, and
- * those whose value cannot be understood.
+ * Which keys a range or a watch wants, by their attributes: those that meet all requirements, as
+ * far as their attributes are known.
  */
 public record Filter(List<Requirement> requirements) {
 
@@ -75,11 +75,8 @@ public record Filter(List<Requirement> requirements) {
   }
 
   public boolean matches(Attributes attributes) {
-    if (attributes.isUnknown()) {
-      return true;
-    }
     for (Requirement requirement : requirements) {
-      if (!requirement.matches(attributes.values())) {
+      if (attributes.knows(requirement.name()) && !requirement.matches(attributes.values())) {
         return false;
       }
     }
