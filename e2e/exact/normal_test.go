@@ -70,15 +70,19 @@ func bareTable(table map[string]any) {
 		row := one.(map[string]any)
 		cells, _ := row["cells"].([]any)
 		var left []any
-		if definitions == nil { // in a watch only the first event has them
-			left = cells[:1]
-		}
 		for _, i := range keep {
 			left = append(left, cells[i])
 		}
 		row["cells"] = left
 		bare(row["object"].(map[string]any))
 	}
+}
+
+// bareEvent is bare for the object of a watch: of a table the first event of an answer alone has columns,
+// and where an answer ends and the next one begins is no matter.
+func bareEvent(object map[string]any) map[string]any {
+	delete(object, "columnDefinitions")
+	return bare(object)
 }
 
 // member returns the text at a path of an object, "" if there is none.

@@ -62,10 +62,13 @@ func (r *run) watch() *watch {
 	return w
 }
 
-// watchSince is a random watch for what has been since a change.
-func (r *run) watchSince(versions []string) *watch {
+// watchSince is a random watch for what has been since a change, by any fields but one.
+func (r *run) watchSince(versions []string, but string) *watch {
 	r.Helper()
 	k, wanted := r.watchRequest()
+	for but != "" && strings.Contains(wanted.query.Get("fieldSelector"), but) {
+		k, wanted = r.watchRequest()
+	}
 	wanted.own = r.at(versions)
 	return r.open(k, wanted)
 }
@@ -207,7 +210,7 @@ func (s *stream) read(ctx context.Context, wanted request, open func()) bool {
 			}
 			continue
 		}
-		s.add(fmt.Sprintf("%s %s", event["type"], text(bare(object))), version)
+		s.add(fmt.Sprintf("%s %s", event["type"], text(bareEvent(object))), version)
 	}
 }
 
