@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 type run struct {
 	*testing.T
 	systems
+	began time.Time
 	rand  *rand.Rand
 	kinds []*kind
 
@@ -38,7 +40,7 @@ type run struct {
 func newRun(t *testing.T, all systems, kinds []*kind) *run {
 	seed := number(t, "HARIKUBE_EXACT_SEED", int(rand.Uint32()))
 	t.Logf("HARIKUBE_EXACT_SEED=%d", seed)
-	return &run{T: t, systems: all, rand: rand.New(rand.NewPCG(uint64(seed), 0)), kinds: kinds, there: map[*kind]map[string]bool{}}
+	return &run{T: t, systems: all, began: time.Now(), rand: rand.New(rand.NewPCG(uint64(seed), 0)), kinds: kinds, there: map[*kind]map[string]bool{}}
 }
 
 // same asks all systems and reports answers that differ.

@@ -298,7 +298,8 @@ func (r *run) finish(watches []*watch) {
 		}
 		r.sameEvents(w)
 	}
-	r.Logf("so far: %d changes, %d answers, %d watches with %d events", len(r.versions), r.answers, r.watches, r.events)
+	r.Logf("after %.0f s: %d changes, %d answers, %d watches with %d events",
+		time.Since(r.began).Seconds(), len(r.versions), r.answers, r.watches, r.events)
 }
 
 // lastOf returns the resource versions of the last touched object that a watch sees, nil if there is none.
