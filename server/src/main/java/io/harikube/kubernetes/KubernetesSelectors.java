@@ -95,12 +95,19 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     names(resource, known)
         .forEach(
             (field, name) -> {
-              String value = info.fields().getOrDefault(field, UNCERTAIN);
-              if (!value.isEmpty()) {
-                attributes.put(name, value);
+              String value = info.fields().get(field);
+              if (value == null) {
+                attributes.put(name, UNCERTAIN);
+              } else if (!value.isEmpty()) {
+                attributes.put(name, certain(value));
               }
             });
     return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
+  }
+
+  /** The value of an attribute for the value of a field: never {@link #UNCERTAIN}. */
+  private static String certain(String value) {
+    return value.startsWith("\0") ? "\0" + value : value;
   }
 
   /** The fields of a resource with the names of their attributes. */
@@ -236,7 +243,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   private static Requirement field(String name, FieldRequirement requirement) {
-    String value = requirement.value();
+    String value = certain(requirement.value());
     return switch (requirement) {
       case FieldRequirement.Is _ ->
           value.isEmpty()

@@ -44,7 +44,7 @@ final class KubernetesSelectorsTest {
   private static String object(Random random) {
     StringBuilder spec = new StringBuilder();
     if (random.nextBoolean()) {
-      spec.append("\"color\":\"").append(any(random, "", "red", "blue")).append('"');
+      spec.append("\"color\":\"").append(any(random, "", "red", "blue", "\\u0000?")).append('"');
     }
     if (random.nextBoolean()) {
       spec.append(spec.isEmpty() ? "" : ",")
@@ -69,7 +69,7 @@ final class KubernetesSelectorsTest {
     String field = any(random, "spec.color", "spec.shape", "spec.none");
     return random.nextInt(3) == 0
         ? ""
-        : field + any(random, "=", "!=") + any(random, "", "red", "round", "flat");
+        : field + any(random, "=", "!=") + any(random, "", "red", "round", "flat", "\0?");
   }
 
   @Test
