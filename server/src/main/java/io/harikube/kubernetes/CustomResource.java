@@ -100,11 +100,6 @@ public final class CustomResource {
     return Set.of();
   }
 
-  /** Whether an object of this resource can have fields besides those of metadata. */
-  boolean hasFields() {
-    return fields.values().stream().anyMatch(kindFields -> kindFields != KindFields.NONE);
-  }
-
   /** The fields of an object of this resource, by what it says that it is. */
   KindFields fields(String apiVersion, String objectKind) {
     boolean ours =

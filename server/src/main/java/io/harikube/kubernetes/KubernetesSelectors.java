@@ -224,7 +224,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   /** The custom resource that a definition with this key is of; null if it is none. */
   @Nullable Resource defined(Bytes key) {
     ObjectKey object = keys.parse(key);
-    return object == null ? null : CustomResources.defined(object);
+    return object == null ? null : Resource.defined(object);
   }
 
   private static Requirement label(LabelRequirement requirement) {

@@ -1,8 +1,9 @@
 package io.harikube.kubernetes;
 
+import io.harikube.store.Filter;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
+import java.util.OptionalLong;
 
 /** One condition on one label. Its text is what {@link LabelSelector#parse} reads. */
 public sealed interface LabelRequirement {
@@ -90,8 +91,8 @@ public sealed interface LabelRequirement {
   record GreaterThan(String key, long bound) implements LabelRequirement {
     @Override
     public boolean matches(Map<String, String> labels) {
-      Long value = integer(labels.get(key));
-      return value != null && value > bound;
+      OptionalLong value = Filter.integer(labels.getOrDefault(key, ""));
+      return value.isPresent() && value.getAsLong() > bound;
     }
 
     @Override
@@ -104,21 +105,13 @@ public sealed interface LabelRequirement {
   record LessThan(String key, long bound) implements LabelRequirement {
     @Override
     public boolean matches(Map<String, String> labels) {
-      Long value = integer(labels.get(key));
-      return value != null && value < bound;
+      OptionalLong value = Filter.integer(labels.getOrDefault(key, ""));
+      return value.isPresent() && value.getAsLong() < bound;
     }
 
     @Override
     public String toString() {
       return key + "<" + bound;
     }
-  }
-
-  /**
-   * The value of a label as {@link GreaterThan} and {@link LessThan} compare it: decimal digits
-   * with at most one sign before them, in the range of a long; otherwise null.
-   */
-  static @Nullable Long integer(@Nullable String text) {
-    return text == null ? null : LabelSyntax.integer(text);
   }
 }

@@ -2,6 +2,7 @@ package io.harikube.kubernetes;
 
 import io.harikube.kubernetes.LabelTokens.Kind;
 import io.harikube.kubernetes.LabelTokens.Token;
+import io.harikube.store.Filter;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -70,11 +71,8 @@ final class LabelSelectorParser {
 
   private long bound() throws SelectorException {
     String value = value();
-    Long bound = LabelSyntax.integer(value);
-    if (bound == null) {
-      throw new SelectorException("'" + value + "' is not an integer", text);
-    }
-    return bound;
+    return Filter.integer(value)
+        .orElseThrow(() -> new SelectorException("'" + value + "' is not an integer", text));
   }
 
   /**

@@ -2,7 +2,6 @@ package io.harikube.kubernetes;
 
 import java.util.List;
 import java.util.TreeSet;
-import org.jspecify.annotations.Nullable;
 
 /** What Kubernetes takes as the name and as the value of a label. All of it is ASCII. */
 final class LabelSyntax {
@@ -64,22 +63,6 @@ final class LabelSyntax {
 
   private static boolean isAlphanumeric(char c) {
     return isLowerOrDigit(c) || (c >= 'A' && c <= 'Z');
-  }
-
-  /** An integer as Go reads it, which takes no digits but ASCII's; null if it is none. */
-  static @Nullable Long integer(String text) {
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      boolean sign = i == 0 && (c == '+' || c == '-');
-      if (!sign && (c < '0' || c > '9')) {
-        return null;
-      }
-    }
-    try {
-      return Long.valueOf(text);
-    } catch (NumberFormatException e) {
-      return null;
-    }
   }
 
   static List<String> sorted(List<String> values) {

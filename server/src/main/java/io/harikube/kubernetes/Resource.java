@@ -1,5 +1,7 @@
 package io.harikube.kubernetes;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * The objects of one type, by the place where the API server keeps them.
  *
@@ -14,6 +16,14 @@ public record Resource(String path) {
   /** Where custom resources are kept, and those of aggregated API servers. */
   public static Resource of(String group, String plural) {
     return new Resource(group + "/" + plural);
+  }
+
+  /** The resource that a CustomResourceDefinition is of; null for an object that is none. */
+  static @Nullable Resource defined(ObjectKey definition) {
+    int dot = definition.name().indexOf('.');
+    return definition.resource().equals(CUSTOM_RESOURCE_DEFINITIONS) && dot >= 0
+        ? of(definition.name().substring(dot + 1), definition.name().substring(0, dot))
+        : null;
   }
 
   /** The group in the path; empty if it has none. */

@@ -230,8 +230,11 @@ final class PostgresDialect implements Dialect {
     if (!deletions.isEmpty()) {
       PreparedStatement delete =
           session.prepare(
-              "DELETE FROM attribute a USING unnest(?, ?) AS gone (key, name)"
-                  + " WHERE a.key = gone.key AND a.name = gone.name");
+              """
+              DELETE FROM attribute WHERE ctid = ANY (ARRAY(
+                SELECT (SELECT a.ctid FROM attribute a
+                        WHERE a.key = gone.key AND a.name = gone.name)
+                FROM unnest(?, ?) AS gone (key, name)))""");
       delete.setArray(1, bytes(session, deletions, row -> row.key().array()));
       delete.setArray(2, bytes(session, deletions, row -> Rows.bytes(row.name())));
       delete.executeUpdate();

@@ -94,9 +94,6 @@ public record Filter(List<Requirement> requirements, Bytes keyEnd) {
 
   /** The value as Kubernetes takes it for a number: ASCII digits of 64 bits, with a sign or not. */
   public static OptionalLong integer(String value) {
-    if (value.isEmpty() || value.length() > 64) {
-      return OptionalLong.empty();
-    }
     for (int i = 0; i < value.length(); i++) {
       char c = value.charAt(i);
       boolean sign = i == 0 && value.length() > 1 && (c == '+' || c == '-');

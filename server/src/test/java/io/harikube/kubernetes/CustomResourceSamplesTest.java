@@ -9,6 +9,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -20,16 +21,14 @@ class CustomResourceSamplesTest {
 
   @Test
   void fieldsOfCustomResourcesAreThoseThatTheApiServerFinds() {
-    CustomResources resources = new CustomResources();
-    Resource resource = new Resource("");
+    CustomResource custom = null;
     int known = 0;
     int open = 0;
     for (Line line : SAMPLES) {
       if (line.has("definition")) {
-        resource = learn(resources, line);
+        custom = learn(line);
         continue;
       }
-      CustomResource custom = requireNonNull(resources.get(resource));
       ObjectInfo info = (ObjectInfo) ObjectReader.read(Bytes.of(line.text("json")), custom);
       assertThat(info.labels()).isEqualTo(Map.of("a", "b"));
       for (Map<String, String> found : line.maps("fields")) {
@@ -49,37 +48,32 @@ class CustomResourceSamplesTest {
     assertThat(known).isGreaterThan(2 * open);
   }
 
-  private static Resource learn(CustomResources resources, Line line) {
+  private static CustomResource learn(Line line) {
+    CustomResource learnt = requireNonNull(read(line, Bytes.of(line.text("definition"))));
+    assertThat(read(line, Bytes.of(line.text("stored")))).isEqualTo(learnt);
+    assertThat(read(line, protobuf(line))).isEqualTo(learnt);
+    return learnt;
+  }
+
+  private static @Nullable CustomResource read(Line line, Bytes definition) {
     ObjectKey key = new ObjectKey(Resource.CUSTOM_RESOURCE_DEFINITIONS, "", line.text("name"));
-    String name = line.text("name");
-    Resource resource =
-        Resource.of(name.substring(name.indexOf('.') + 1), name.substring(0, name.indexOf('.')));
-    assertThat(resources.put(key, Bytes.of(line.text("definition")))).isTrue();
-    CustomResource learnt = requireNonNull(resources.get(resource));
-    assertThat(learnt.resource()).isEqualTo(resource);
-    assertThat(resources.put(key, Bytes.of(line.text("stored")))).isFalse();
-    assertThat(resources.get(resource)).isEqualTo(learnt);
-    assertThat(resources.put(key, protobuf(line))).isFalse();
-    assertThat(resources.get(resource)).isEqualTo(learnt);
-    return resource;
+    return DefinitionReader.read(requireNonNull(Resource.defined(key)), definition);
   }
 
   @Test
   void noBytesMakeItThrow() {
     Random random = new Random(4);
-    CustomResources resources = new CustomResources();
     for (Line line : SAMPLES) {
       if (!line.has("definition")) {
         continue;
       }
-      ObjectKey key = new ObjectKey(Resource.CUSTOM_RESOURCE_DEFINITIONS, "", line.text("name"));
       for (Bytes original : List.of(Bytes.of(line.text("stored")), protobuf(line))) {
         for (int i = 0; i < 500; i++) {
           byte[] bytes = original.array().clone();
           for (int n = random.nextInt(4); n >= 0; n--) {
             bytes[4 + random.nextInt(bytes.length - 4)] = (byte) random.nextInt(256);
           }
-          resources.put(key, Bytes.of(bytes));
+          read(line, Bytes.of(bytes));
         }
       }
     }

@@ -6,70 +6,58 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.harikube.store.Bytes;
 import org.junit.jupiter.api.Test;
 
-class CustomResourcesTest {
+class CustomResourceTest {
   private static final Resource WIDGETS = Resource.of("example.com", "widgets");
   private static final ObjectKey KEY =
       new ObjectKey(Resource.CUSTOM_RESOURCE_DEFINITIONS, "", "widgets.example.com");
 
-  private final CustomResources resources = new CustomResources();
+  private CustomResource custom = define(definition("None"));
+
+  private static CustomResource define(Bytes definition) {
+    return requireNonNull(DefinitionReader.read(WIDGETS, definition));
+  }
 
   @Test
-  void learnsAndForgets() {
-    assertThat(resources.get(WIDGETS)).isNull();
-    assertThat(resources.put(KEY, definition("None", version("v1", true, ".spec.color")))).isTrue();
-    assertThat(resources.put(KEY, definition("None", version("v1", true, ".spec.color"))))
-        .isFalse();
-    CustomResource widgets = requireNonNull(resources.get(WIDGETS));
+  void saysWhatTheDefinitionSays() {
+    CustomResource widgets = define(definition("None", version("v1", true, ".spec.color")));
+    assertThat(widgets.resource()).isEqualTo(WIDGETS);
     assertThat(widgets.kind()).isEqualTo("Widget");
     assertThat(widgets.isNamespaced()).isTrue();
     assertThat(widgets.isConvertedByWebhook()).isFalse();
-    assertThat(resources.fieldLabels(WIDGETS))
-        .containsExactlyInAnyOrder("metadata.name", "metadata.namespace", "spec.color");
-    assertThat(resources.remove(KEY)).isTrue();
-    assertThat(resources.remove(KEY)).isFalse();
-    assertThat(resources.get(WIDGETS)).isNull();
+    assertThat(widgets.fieldLabels()).containsExactly("spec.color");
+    assertThat(define(definition("None", version("v1", true, ".spec.color")))).isEqualTo(widgets);
+    assertThat(define(definition("None", version("v1", true))).fieldLabels()).isEmpty();
   }
 
   @Test
-  void aDefinitionWithoutFieldsChangesNothing() {
-    assertThat(resources.put(KEY, definition("None", version("v1", true)))).isFalse();
-    assertThat(resources.get(WIDGETS)).isNotNull();
-    assertThat(resources.remove(KEY)).isFalse();
-  }
-
-  @Test
-  void whatCannotBeUnderstoodIsForgotten() {
-    resources.put(KEY, definition("None", version("v1", true, ".spec.color")));
-    assertThat(resources.put(KEY, Bytes.of("k8s:enc:x"))).isTrue();
-    assertThat(resources.get(WIDGETS)).isNull();
-    resources.put(KEY, definition("None", version("v1", true, ".spec.color")));
-    ObjectKey other =
-        new ObjectKey(Resource.CUSTOM_RESOURCE_DEFINITIONS, "", "gadgets.example.com");
-    assertThat(resources.put(other, definition("None", version("v1", true, ".a")))).isFalse();
-    ObjectKey pod = new ObjectKey(new Resource("pods"), "", "widgets.example.com");
-    assertThat(resources.remove(pod)).isFalse();
-    assertThat(resources.get(WIDGETS)).isNotNull();
+  void whatCannotBeUnderstoodIsNoDefinition() {
+    assertThat(DefinitionReader.read(WIDGETS, Bytes.of("k8s:enc:x"))).isNull();
+    assertThat(Resource.defined(KEY)).isEqualTo(WIDGETS);
+    assertThat(Resource.defined(new ObjectKey(new Resource("pods"), "", "widgets.example.com")))
+        .isNull();
+    assertThat(Resource.defined(new ObjectKey(KEY.resource(), "", "widgets"))).isNull();
   }
 
   @Test
   void aWebhooksVersionsHaveTheirOwnFields() {
-    resources.put(
-        KEY,
-        definition("Webhook", version("v1", false, ".spec.colour"), version("v2", true, ".color")));
-    assertThat(resources.fieldLabels(WIDGETS)).contains("color").doesNotContain("spec.colour");
+    custom =
+        define(
+            definition(
+                "Webhook", version("v1", false, ".spec.colour"), version("v2", true, ".color")));
+    assertThat(custom.fieldLabels()).containsExactly("color");
     assertThat(read("v2", "\"color\":\"red\"").fields()).containsEntry("color", "red");
     assertThat(read("v1", "\"color\":\"red\",\"spec\":{\"colour\":\"red\"}").fields()).hasSize(2);
   }
 
   @Test
   void aPathThatIsNotPlainIsNotKnown() {
-    resources.put(KEY, definition("None", version("v1", true, ".a", ".b[0]", "c", "", ".d*", ".")));
+    custom = define(definition("None", version("v1", true, ".a", ".b[0]", "c", "", ".d*", ".")));
     assertThat(read("v1", "\"a\":\"1\"").fields()).containsEntry("a", "1").hasSize(3);
   }
 
   @Test
   void onlyTheObjectsOfTheResourceHaveItsFields() {
-    resources.put(KEY, definition("None", version("v1", true, ".a")));
+    custom = define(definition("None", version("v1", true, ".a")));
     assertThat(read("v1", "\"a\":1").fields()).containsEntry("a", "1");
     assertThat(read("v1", "\"a\":1.5").fields()).hasSize(2);
     assertThat(read("v1", "\"a\":{}").fields()).hasSize(2);
@@ -82,7 +70,7 @@ class CustomResourcesTest {
   private ObjectInfo read(String version, String rest) {
     String json =
         "{\"apiVersion\":\"example.com/" + version + "\",\"kind\":\"Widget\"," + rest + "}";
-    return (ObjectInfo) ObjectReader.read(Bytes.of(json), resources.get(WIDGETS));
+    return (ObjectInfo) ObjectReader.read(Bytes.of(json), custom);
   }
 
   private static Bytes definition(String conversion, String... versions) {
