@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * taken for what another one says.
  *
  * <p>What is not understood is left out of a filter: the API server looks at everything once more.
- * The names and namespaces of objects are in their keys, and it asks for these.
+ * The names and namespaces of objects are in their keys.
  */
 public final class KubernetesSelectors implements Selectors, AttributeReader {
   private static final String LABEL = "l:";
@@ -39,7 +39,9 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   /** The value of a field that may have any. */
   private static final String UNCERTAIN = "\0?";
 
-  private static final Set<String> IN_THE_KEY = Set.of("metadata.name", "metadata.namespace");
+  private static final String NAME = "metadata.name";
+  private static final String NAMESPACE = "metadata.namespace";
+  private static final Set<String> IN_THE_KEY = Set.of(NAME, NAMESPACE);
 
   /** A custom resource as it is looked at. */
   private record Known(
@@ -135,6 +137,35 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     }
   }
 
+  /** Objects of a namespace are together. */
+  @Override
+  public KeyRange range(KeyRange range, String fieldSelector) {
+    Resource resource = keys.resource(range);
+    String namespace = value(NAMESPACE, fieldRequirements(fieldSelector));
+    return resource == null || namespace.isEmpty()
+        ? range
+        : range.intersect(keys.keys(resource, namespace));
+  }
+
+  /** The value that a field must have; empty if that is not said. */
+  private static String value(String field, List<FieldRequirement> requirements) {
+    for (FieldRequirement requirement : requirements) {
+      if (requirement instanceof FieldRequirement.Is(var name, var value) && name.equals(field)) {
+        return value;
+      }
+    }
+    return "";
+  }
+
+  /** What a selector asks for; nothing if it is none. */
+  private static List<FieldRequirement> fieldRequirements(String selector) {
+    try {
+      return FieldSelector.parse(selector).requirements();
+    } catch (SelectorException e) {
+      return List.of();
+    }
+  }
+
   @Override
   public Filter filter(KeyRange range, String labelSelector, String fieldSelector) {
     Resource resource = keys.resource(range);
@@ -149,18 +180,16 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     } catch (SelectorException e) {
       requirements.clear();
     }
-    try {
-      Map<String, String> names = filterNames(resource);
-      for (FieldRequirement requirement : FieldSelector.parse(fieldSelector).requirements()) {
-        String name = names.get(requirement.field());
-        if (name != null) {
-          requirements.add(field(name, requirement));
-        }
+    List<FieldRequirement> fields = fieldRequirements(fieldSelector);
+    Map<String, String> names = filterNames(resource);
+    for (FieldRequirement requirement : fields) {
+      String name = names.get(requirement.field());
+      if (name != null) {
+        requirements.add(field(name, requirement));
       }
-    } catch (SelectorException e) {
-      return new Filter(requirements);
     }
-    return new Filter(requirements);
+    String name = value(NAME, fields);
+    return new Filter(requirements, name.isEmpty() ? Bytes.EMPTY : Bytes.of("/" + name));
   }
 
   /**
@@ -168,9 +197,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
    * default of which the attributes know nothing.
    */
   private Map<String, String> filterNames(Resource resource) {
-    return changing.isEmpty() && resource == null
-        ? Map.of()
-        : names(resource, custom.get(resource));
+    return changing.containsKey(resource) ? Map.of() : names(resource, custom.get(resource));
   }
 
   @Override

@@ -94,11 +94,12 @@ final class AttributeIndex implements AutoCloseable {
 
   /** The requirements of a filter that can be relied on at a revision. */
   Filter reliable(Filter filter, long revision, Meta meta) {
-    if (filter.isEmpty() || meta.indexed() < 0 || revision < meta.indexed()) {
-      return Filter.NONE;
-    }
+    boolean indexed = meta.indexed() >= 0 && revision >= meta.indexed();
     return filter.only(
-        name -> !Attributes.isAdded(name) || ready.getOrDefault(name, Long.MAX_VALUE) <= revision);
+        name ->
+            indexed
+                && (!Attributes.isAdded(name)
+                    || ready.getOrDefault(name, Long.MAX_VALUE) <= revision));
   }
 
   Set<String> ready() {

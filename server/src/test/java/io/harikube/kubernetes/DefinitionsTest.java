@@ -187,12 +187,12 @@ final class DefinitionsTest {
       Filter old = server.filter("spec.color=red");
       Bytes key = Bytes.of("/registry/example.com/widgets/n/1");
       Attributes before = server.selectors.read(key, Bytes.of(widget("blue")));
-      assertThat(old.matches(before)).isFalse();
+      assertThat(old.matches(key, before)).isFalse();
       server.put(DEFINITION_KEY, definition("default"));
       server.awaitGathered("spec.color=red");
       Attributes after = server.selectors.read(key, Bytes.of(widget("blue")));
-      assertThat(old.matches(after)).as("an event for a watch of then").isTrue();
-      assertThat(server.filter("spec.color=red").matches(after)).isFalse();
+      assertThat(old.matches(key, after)).as("an event for a watch of then").isTrue();
+      assertThat(server.filter("spec.color=red").matches(key, after)).isFalse();
     }
   }
 }

@@ -100,15 +100,16 @@ class WatcherIndexTest {
                 new Selection(filter, TestAttributes::read)),
             1);
     watchers.add(watcher);
+    Bytes key = Bytes.of("a/1");
     Attributes one = new Attributes(Map.of(name, "1"), Set.of(name));
     Attributes two = new Attributes(Map.of(name, "2"), Set.of(name));
     Attributes none = new Attributes(Map.of());
-    assertThat(watchers.candidates(new Selection.Sides(one, null))).containsExactly(watcher);
-    assertThat(watchers.candidates(new Selection.Sides(two, null))).isEmpty();
-    assertThat(watchers.candidates(new Selection.Sides(none, null))).containsExactly(watcher);
-    assertThat(new Selection.Sides(none, null).match(filter)).isTrue();
+    assertThat(watchers.candidates(new Selection.Sides(key, one, null))).containsExactly(watcher);
+    assertThat(watchers.candidates(new Selection.Sides(key, two, null))).isEmpty();
+    assertThat(watchers.candidates(new Selection.Sides(key, none, null))).containsExactly(watcher);
+    assertThat(new Selection.Sides(key, none, null).match(filter)).isTrue();
     watchers.remove(watcher);
-    assertThat(watchers.candidates(new Selection.Sides(none, null))).isEmpty();
+    assertThat(watchers.candidates(new Selection.Sides(key, none, null))).isEmpty();
   }
 
   private static KeyRange range(Random random) {
