@@ -42,6 +42,8 @@ type ControlPlane struct {
 	URL        string // of the API server
 	StoreURL   string
 
+	managerURL string
+
 	config    Config
 	lock      *os.File
 	processes []*process    // in the order they were started
@@ -153,6 +155,8 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",
+		// It would keep the size of every object in memory.
+		"--feature-gates=SizeBasedListCostEstimate=false",
 	}, c.config.APIServerArgs)}
 	return c.startProcess(ctx, server, url, c.pki.probe(url+"/readyz"))
 }
@@ -168,6 +172,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		return err
 	}
 	url := fmt.Sprintf("https://127.0.0.1:%d", ports[0])
+	c.managerURL = url
 	healthy := c.pki.probe(url + "/healthz")
 	// It is healthy before it has done anything; until this object exists no Pod can be created.
 	hasWorked := c.pki.probe(server + "/api/v1/namespaces/default/serviceaccounts/default")
@@ -210,6 +215,27 @@ func (c *ControlPlane) startProcess(
 	}
 	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), where))
 	return nil
+}
+
+// Process is a component as the system sees it.
+type Process struct {
+	PID int
+	URL string // where it serves its profiles; "" if it has none
+}
+
+// Process returns kube-apiserver, kube-controller-manager, or the store.
+func (c *ControlPlane) Process(name string) (Process, error) {
+	for i, p := range c.processes {
+		switch {
+		case name == "store" && i == 0:
+			return Process{PID: p.cmd.Process.Pid}, nil
+		case p.name == name && name == "kube-apiserver":
+			return Process{PID: p.cmd.Process.Pid, URL: c.URL}, nil
+		case p.name == name:
+			return Process{PID: p.cmd.Process.Pid, URL: c.managerURL}, nil
+		}
+	}
+	return Process{}, fmt.Errorf("no %s is running", name)
 }
 
 // Client returns a client of the API server, as administrator.
