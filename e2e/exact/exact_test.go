@@ -20,7 +20,7 @@ func TestExact(t *testing.T) {
 	r := newRun(t, all, slices.Concat([]*kind{widgets, widgets, widgets, gadgets, pods}, builtIn))
 	r.prepare()
 	r.change(150)
-	for range number(t, "HARIKUBE_EXACT_ROUNDS", 3) {
+	for range number(t, "HARIKUBE_EXACT_ROUNDS", 2) {
 		r.round()
 	}
 	r.kinds = []*kind{widgets}
@@ -61,7 +61,7 @@ func (r *run) crowd() {
 			watches = append(watches, r.watchSince(versions, ""))
 		}
 	}
-	r.lists(30)
+	r.lists(15)
 	r.finish(watches)
 }
 

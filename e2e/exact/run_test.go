@@ -271,7 +271,7 @@ func (r *run) lists(count int) {
 // may know that no more are selected, Kubernetes as it is then has a last page with nothing on it.
 func (r *run) pages(wanted request, changes bool) {
 	r.Helper()
-	const most = 40
+	const most = 12
 	for range most {
 		answers := r.same(wanted)
 		tokens := make([]string, len(answers))

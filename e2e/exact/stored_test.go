@@ -50,7 +50,7 @@ func TestStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	all.start(t, "--encryption-provider-config="+config, "--storage-media-type=application/json", "--feature-gates=CBORServingAndStorage=true")
-	for range number(t, "HARIKUBE_EXACT_ROUNDS", 2) {
+	for range number(t, "HARIKUBE_EXACT_ROUNDS", 1) {
 		r.round()
 		if r.Failed() {
 			return
