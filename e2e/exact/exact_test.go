@@ -1,6 +1,7 @@
 package exact
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -19,11 +20,49 @@ func TestExact(t *testing.T) {
 	r := newRun(t, all, slices.Concat([]*kind{widgets, widgets, widgets, gadgets, pods}, builtIn))
 	r.prepare()
 	r.change(150)
-	for range number(t, "HARIKUBE_EXACT_ROUNDS", 3) {
+	for range number(t, "HARIKUBE_EXACT_ROUNDS", 2) {
 		r.round()
 	}
 	r.kinds = []*kind{widgets}
 	r.definitionChanges()
+	r.crowd()
+}
+
+// crowd adds more objects than a page has, and than a server looks at one by one.
+func (r *run) crowd() {
+	r.Helper()
+	const parts, perPart = 12, 100
+	stores := make([]*clientv3.Client, len(r.systems))
+	for i, s := range r.systems {
+		stores[i] = s.store(r.T)
+	}
+	watches := []*watch{r.watchSince(r.latest(), ""), r.watchSince(r.latest(), "")}
+	for part := range parts {
+		var puts []clientv3.Op
+		for i := range perPart {
+			object := widgetSpec(r.rand)
+			name, namespace := fmt.Sprintf("crowd-%d-%d", part, i), pick(r.rand, namespaces)
+			object["apiVersion"], object["kind"] = "filters.test/v2", "Widget"
+			object["metadata"] = map[string]any{
+				"name": name, "namespace": namespace, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", "labels": randomLabels(r.rand),
+			}
+			puts = append(puts, clientv3.OpPut("/registry/filters.test/widgets/"+namespace+"/"+name, string(encode(object))))
+		}
+		versions := make([]string, len(stores))
+		for i, store := range stores {
+			response, err := store.Txn(r.Context()).Then(puts...).Commit()
+			if err != nil {
+				r.Fatalf("%s: %v", r.systems[i].name, err)
+			}
+			versions[i] = strconv.FormatInt(response.Header.Revision, 10)
+		}
+		r.versions = append(r.versions, versions)
+		if part%4 == 0 {
+			watches = append(watches, r.watchSince(versions, ""))
+		}
+	}
+	r.lists(15)
+	r.finish(watches)
 }
 
 // definitionChanges has definitions change while objects of them are changed, watched and listed.

@@ -30,11 +30,11 @@ type run struct {
 	kinds []*kind
 
 	there map[*kind]map[string]bool // the paths of what exists
-	// versions are, for each change so far, the resource version that each system gave it.
+	// versions are the resource versions that each system gave to a change, since the last compaction.
 	versions    [][]string
 	differences int
-	// What has been compared so far.
-	answers, watches, events int
+	// What has been made and compared so far.
+	changes, answers, watches, events int
 }
 
 func newRun(t *testing.T, all systems, kinds []*kind) *run {
@@ -173,8 +173,8 @@ func (r *run) changeOne(k *kind, folder, name string) {
 	}
 }
 
-// made takes note of the answers about an object.
-func (r *run) made(k *kind, path string, answers []answer) {
+// made takes note of the answers about an object, and returns its resource version on each system.
+func (r *run) made(k *kind, path string, answers []answer) []string {
 	if r.there[k] == nil {
 		r.there[k] = map[string]bool{}
 	}
@@ -183,15 +183,26 @@ func (r *run) made(k *kind, path string, answers []answer) {
 		r.there[k][path] = true
 	case http.StatusNotFound:
 		delete(r.there[k], path)
-		return
+		return nil
 	default:
-		return
+		return nil
 	}
 	versions := make([]string, len(answers))
 	for i, one := range answers {
 		versions[i] = member(one.body, "metadata", "resourceVersion")
 	}
-	r.versions = append(r.versions, versions)
+	// A change that was refused has made none.
+	if len(r.versions) == 0 || revision(versions) > revision(r.latest()) {
+		r.versions = append(r.versions, versions)
+		r.changes++
+	}
+	return versions
+}
+
+// revision is a resource version of the first system, as a number.
+func revision(versions []string) int64 {
+	number, _ := strconv.ParseInt(versions[0], 10, 64)
+	return number
 }
 
 func (r *run) deleteCollection(k *kind, folder string) {
@@ -244,6 +255,11 @@ func (r *run) lists(count int) {
 			wanted.own = r.at(r.latest())
 		case 3:
 			wanted.query.Set("resourceVersion", "0")
+			all := r.systems
+			r.systems = all.uncached()
+			r.pages(wanted, false)
+			r.systems = all
+			continue
 		}
 		r.pages(wanted, r.rand.IntN(3) == 0)
 	}
@@ -255,7 +271,7 @@ func (r *run) lists(count int) {
 // may know that no more are selected, Kubernetes as it is then has a last page with nothing on it.
 func (r *run) pages(wanted request, changes bool) {
 	r.Helper()
-	const most = 40
+	const most = 12
 	for range most {
 		answers := r.same(wanted)
 		tokens := make([]string, len(answers))
@@ -302,6 +318,9 @@ func (r *run) nothingMore(wanted request, tokens []string, shown string) {
 // round makes changes while random watches are open, and asks for lists.
 func (r *run) round() {
 	r.Helper()
+	if r.changes > 0 && r.rand.IntN(2) == 0 {
+		r.compact()
+	}
 	var watches []*watch
 	for range 6 {
 		for range 5 {
@@ -311,6 +330,30 @@ func (r *run) round() {
 		r.lists(20)
 	}
 	r.finish(watches)
+}
+
+// compact compacts all stores up to a change.
+func (r *run) compact() {
+	r.Helper()
+	before, at := r.versions[0], r.rand.IntN(len(r.versions))
+	for i, s := range r.systems {
+		revision, err := strconv.ParseInt(r.versions[at][i], 10, 64)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if _, err := s.store(r.T).Compact(r.Context(), revision); err != nil {
+			r.Fatalf("%s: %v", s.name, err)
+		}
+	}
+	r.versions = r.versions[at:]
+	if at == 0 {
+		return
+	}
+	all := r.systems
+	r.systems = all.uncached()
+	k := pick(r.rand, r.kinds)
+	r.same(request{method: "GET", path: r.place(k), own: r.at(before), query: url.Values{"resourceVersionMatch": {"Exact"}, "labelSelector": {"a"}}})
+	r.systems = all
 }
 
 // names of what is on a page of each system.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ func (r *run) selectors(k *kind) url.Values {
 
 func terms(r *rand.Rand, term func(*rand.Rand) string) string {
 	var all []string
-	for range pick(r, []int{0, 1, 1, 2, 3}) {
+	for range pick(r, []int{0, 0, 1, 1, 2, 3}) {
 		all = append(all, term(r))
 	}
 	return strings.Join(all, ",")
@@ -61,7 +62,14 @@ func labelTerm(r *rand.Rand) string {
 
 func values(r *rand.Rand, value func() string) string {
 	var all []string
-	for range 1 + r.IntN(3) {
+	count := 1 + r.IntN(3)
+	if r.IntN(10) == 0 {
+		count = 60
+		for i := range count {
+			all = append(all, strconv.Itoa(i))
+		}
+	}
+	for range count {
 		all = append(all, value())
 	}
 	return strings.Join(all, pick(r, []string{",", ", "}))

@@ -2,7 +2,8 @@
 // API server without patches on etcd, and to patched ones on HariKube, and the answers must be equal.
 //
 // The requests are random. HARIKUBE_EXACT_SEED repeats a run that failed, HARIKUBE_EXACT_ROUNDS makes
-// runs longer.
+// runs longer, and HARIKUBE_EXACT_CACHED=1 compares one more, with the watch cache that Kubernetes has
+// unless it is told otherwise.
 package exact
 
 import (
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +50,17 @@ type system struct {
 	client *http.Client
 }
 
+// cached is the system that may answer from its memory: what was a moment ago, where a request allows that.
+const cached = "etcd with watch cache"
+
+// uncached are the systems that answer what is.
+func (all systems) uncached() systems {
+	if last := len(all) - 1; all[last].name == cached {
+		return all[:last]
+	}
+	return all
+}
+
 // systems are to answer alike: the first is Kubernetes as it is.
 type systems []*system
 
@@ -69,9 +82,12 @@ func newSystems(t *testing.T) systems {
 	if endpoint, ok := postgresDatabase(t); ok {
 		all = append(all, &system{name: "postgres", config: controlplane.Config{Store: controlplane.HariKube{Endpoint: endpoint}}})
 	}
+	if os.Getenv("HARIKUBE_EXACT_CACHED") != "" {
+		all = append(all, &system{name: cached, config: reference})
+	}
 	for _, s := range all {
 		s.config.Bin = bin
-		s.config.Data = filepath.Join(build, "test-data", "exact", t.Name(), s.name)
+		s.config.Data = filepath.Join(build, "test-data", "exact", t.Name(), strings.ReplaceAll(s.name, " ", "-"))
 		if err := os.RemoveAll(s.config.Data); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +123,10 @@ func (all systems) start(t *testing.T, more ...string) {
 func (s *system) start(t *testing.T, more []string) error {
 	config := s.config
 	config.NoControllerManager = true
-	config.APIServerArgs = append(append([]string{}, args...), more...)
+	config.APIServerArgs = slices.Concat(args, more)
+	if s.name == cached {
+		config.APIServerArgs = append(config.APIServerArgs, "--watch-cache=true")
+	}
 	// Another package's tests start control planes at the same time, from the usual port on.
 	config.Port = 10_000 + rand.IntN(10_000)
 	config.Log = func(line string) { t.Logf("%s: %s", s.name, line) }

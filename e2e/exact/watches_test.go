@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +53,11 @@ func (r *run) watch() *watch {
 		wanted.own = r.at(r.latest())
 	default: // what has been
 		wanted.own = r.at(pick(r.rand, r.versions))
+	}
+	if wanted.own == nil && !query.Has("sendInitialEvents") {
+		all := r.systems
+		r.systems = all.uncached()
+		defer func() { r.systems = all }()
 	}
 	w := r.open(k, wanted)
 	if !r.begun(w) {
@@ -266,11 +272,10 @@ func (r *run) finish(watches []*watch) {
 			r.Errorf("there are no %s, so nothing is compared", k.plural)
 		}
 		for _, path := range r.sortedPaths(k) {
-			body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"touched": strconv.Itoa(len(r.versions))}}}
+			body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"touched": strconv.Itoa(r.changes)}}}
 			answers := r.same(request{method: "PATCH", path: path, body: body, contentType: mergePatch})
-			r.made(k, path, answers)
-			if answers[0].code == http.StatusOK {
-				touched[path] = r.latest()
+			if versions := r.made(k, path, answers); versions != nil {
+				touched[path] = versions
 			}
 		}
 	}
@@ -299,22 +304,18 @@ func (r *run) finish(watches []*watch) {
 		r.sameEvents(w)
 	}
 	r.Logf("after %.0f s: %d changes, %d answers, %d watches with %d events",
-		time.Since(r.began).Seconds(), len(r.versions), r.answers, r.watches, r.events)
+		time.Since(r.began).Seconds(), r.changes, r.answers, r.watches, r.events)
 }
 
 // lastOf returns the resource versions of the last touched object that a watch sees, nil if there is none.
 func (r *run) lastOf(w *watch, touched map[string][]string) []string {
 	items, _ := r.reference(w).body["items"].([]any)
-	highest := 0
 	var last []string
 	for _, item := range items {
 		namespace, name := member(item.(map[string]any), "metadata", "namespace"), member(item.(map[string]any), "metadata", "name")
 		versions := touched[w.kind.at(w.kind.bases[0], namespace)+"/"+name]
-		if versions == nil {
-			continue
-		}
-		if version, _ := strconv.Atoi(versions[0]); version > highest {
-			highest, last = version, versions
+		if versions != nil && (last == nil || revision(versions) > revision(last)) {
+			last = versions
 		}
 	}
 	return last
@@ -327,6 +328,9 @@ func (r *run) sameEvents(w *watch) {
 	r.events += len(want)
 	for _, one := range w.streams[1:] {
 		got, _, _ := one.seen()
+		if one.system.name == cached && slices.ContainsFunc(got, func(event string) bool { return strings.Contains(event, `"reason":"Expired"`) }) {
+			continue // its memory does not go back that far
+		}
 		for i := range max(len(got), len(want)) {
 			if i >= len(got) || i >= len(want) || got[i] != want[i] {
 				r.equal(fmt.Sprintf("%s: %v: event %d of %d", one.system.name, w.request, i, len(got)),

@@ -258,7 +258,9 @@ var steps = []step{
 func (w *wire) watches() {
 	prefix := "/registry/pods/watched/"
 	start := w.put(podPrefix+"z", pod("", "")) + 1
-	live, before := w.open(prefix, start, true), w.open(prefix, start, false)
+	live, before := w.open(prefix, start, true, watched), w.open(prefix, start, false, watched)
+	w.created(w.open(prefix, start, true, "metadata.namespace=other"))
+	w.created(w.open(prefix, start, true, "no selector"))
 	var all, wanted []string
 	for _, one := range steps {
 		previous, kind := w.values[prefix+one.key], "PUT"
@@ -281,7 +283,7 @@ func (w *wire) watches() {
 		wanted = all
 	}
 	w.events("live", live, wanted)
-	w.events("from the past", w.open(prefix, start, true), wanted)
+	w.events("from the past", w.open(prefix, start, true, watched), wanted)
 	var without []string
 	for _, event := range wanted {
 		without = append(without, event[:strings.Index(event, " before: ")]+" before: ")
@@ -289,8 +291,19 @@ func (w *wire) watches() {
 	w.events("without prev_kv", before, without)
 }
 
+// created checks that there is a watch, whatever it selects.
+func (w *wire) created(stream etcdserverpb.Watch_WatchClient) {
+	w.Helper()
+	response, err := stream.Recv()
+	if err != nil || !response.Created || response.Canceled {
+		w.Errorf("%v, %v", response, err)
+	}
+}
+
+const watched = "spec.nodeName=one"
+
 // open starts a watch; the context ends it with the test.
-func (w *wire) open(prefix string, start int64, previous bool) etcdserverpb.Watch_WatchClient {
+func (w *wire) open(prefix string, start int64, previous bool, fields string) etcdserverpb.Watch_WatchClient {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), within)
 	w.Cleanup(cancel)
@@ -301,7 +314,7 @@ func (w *wire) open(prefix string, start int64, previous bool) etcdserverpb.Watc
 	if err := stream.Send(&etcdserverpb.WatchRequest{RequestUnion: &etcdserverpb.WatchRequest_CreateRequest{
 		CreateRequest: &etcdserverpb.WatchCreateRequest{
 			Key: []byte(prefix), RangeEnd: end(prefix), StartRevision: start, PrevKv: previous,
-			XXX_unrecognized: unknown(watchLabels, "a=1", watchFields, "spec.nodeName=one"),
+			XXX_unrecognized: unknown(watchLabels, "a=1", watchFields, fields),
 		},
 	}}); err != nil {
 		w.Fatal(err)

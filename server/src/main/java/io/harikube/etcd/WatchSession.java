@@ -121,9 +121,11 @@ final class WatchSession implements StreamObserver<WatchRequest> {
     KeyRange range = KeyRange.ofRequest(key, Wire.bytes(request.getRangeEnd()));
     String fields = request.getFieldSelector();
     Filter filter = selectors.filter(range, request.getLabelSelector(), fields);
+    KeyRange within = selectors.range(range, fields);
     return new io.harikube.watch.WatchRequest(
         request.getWatchId(),
-        selectors.range(range, fields),
+        // A selector that nothing can match is no mistake of the client's, as an empty range is.
+        within.isEmpty() ? range : within,
         request.getStartRevision(),
         request.getPrevKv(),
         filters.contains(FilterType.NOPUT),
