@@ -29,7 +29,8 @@ type Config struct {
 
 // ControlPlane is a running one. Stop may be called again.
 type ControlPlane struct {
-	Kubeconfig string // path; its user is a cluster administrator
+	Kubeconfig        string // path; its user is a cluster administrator
+	ControllerManager string // URL, for the same user
 
 	config    Config
 	lock      *os.File
@@ -134,6 +135,9 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		"--service-account-key-file=" + c.pki.path("service-account.key"),
 		"--service-account-signing-key-file=" + c.pki.path("service-account.key"),
 		"--service-cluster-ip-range=" + serviceRange,
+		// What manifests/skip-controller-manager-metadata-caching.yaml needs before 1.36.
+		"--feature-gates=MutatingAdmissionPolicy=true",
+		"--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",
@@ -151,8 +155,8 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	url := fmt.Sprintf("https://127.0.0.1:%d", ports[0])
-	healthy := c.pki.probe(url + "/healthz")
+	c.ControllerManager = fmt.Sprintf("https://127.0.0.1:%d", ports[0])
+	healthy := c.pki.probe(c.ControllerManager + "/healthz")
 	// It is healthy before it has done anything; until this object exists no Pod can be created.
 	hasWorked := c.pki.probe(server + "/api/v1/namespaces/default/serviceaccounts/default")
 	ready := func(ctx context.Context) error {
@@ -175,7 +179,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		// Alone on its API server: an election would only delay the next start.
 		"--leader-elect=false",
 	}}
-	return c.startProcess(ctx, manager, url, ready)
+	return c.startProcess(ctx, manager, c.ControllerManager, ready)
 }
 
 // startProcess starts a program and waits until its probe succeeds.
