@@ -56,6 +56,15 @@ build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubern
 	@images/kubernetes/build $(K8S) $(@D)
 	@touch $@
 
+.PHONY: kubernetes-unpatched
+kubernetes-unpatched: build/kubernetes/$(K8S)-unpatched/.built ## The API server as Kubernetes has it, to compare with. K8S=
+	@mkdir -p $(bin)/unpatched && ln -f build/kubernetes/$(K8S)-unpatched/bin/kube-apiserver $(bin)/unpatched/
+
+build/kubernetes/$(K8S)-unpatched/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
+    images/kubernetes/cmd/kube-apiserver/*.go)
+	@images/kubernetes/build $(K8S) $(@D) unpatched
+	@touch $@
+
 .PHONY: etcd
 etcd: $(bin)/etcd ## etcd to compare with, and its client etcdctl.
 
@@ -123,7 +132,7 @@ test-java-long: build/e2e/tally
 	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
 
 .PHONY: test-e2e
-test-e2e: build build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
+test-e2e: build kubernetes-unpatched build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
 	@$(tally) go test -C e2e -count=1 -timeout=30m -json ./...
 
 kubernetes_tests = go test -C e2e -count=1 -timeout=30m -json -run "$(RUN)" .

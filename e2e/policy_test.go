@@ -240,10 +240,14 @@ func (c *cluster) notInGraph(t *testing.T) {
 	}
 	labelled := []string{owned("owned-1", "team"), owned("owned-2", "team")}
 	plain := owned("owned", "kube-team")
+	manager, err := c.plane.Process("kube-controller-manager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	graphOf := []string{"--server=" + manager.URL, "get", "--raw", "/debug/controllers/garbage-collector-controller/graph"}
 	// It looks for new kinds every 30 seconds; then the list has the labelled ones as well, or has not.
 	graph := func() string {
-		return c.Until(t, func(graph string) bool { return strings.Contains(graph, plain) },
-			"--server="+c.plane.ControllerManager, "get", "--raw", "/debug/controllers/garbage-collector-controller/graph")
+		return c.Until(t, func(graph string) bool { return strings.Contains(graph, plain) }, graphOf...)
 	}
 	listed := graph()
 	// What comes later it learns of by the watch; the last one says that the ones before have come.
@@ -259,6 +263,5 @@ func (c *cluster) notInGraph(t *testing.T) {
 
 	// Labels come and go: an object that gets the label is one that it forgets.
 	c.Do(t, "-n", "kube-team", "label", "gadget", "owned-later", skipCaching+"=")
-	c.Until(t, func(graph string) bool { return !strings.Contains(graph, plain) },
-		"--server="+c.plane.ControllerManager, "get", "--raw", "/debug/controllers/garbage-collector-controller/graph")
+	c.Until(t, func(graph string) bool { return !strings.Contains(graph, plain) }, graphOf...)
 }

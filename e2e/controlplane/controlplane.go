@@ -7,10 +7,14 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -25,12 +29,20 @@ type Config struct {
 	Store Store  // what keeps the API server's data
 	// Log is told in one line what happens: which port is taken, each component as it gets ready.
 	Log func(line string)
+
+	// For tests that compare API servers:
+	APIServer           string   // its program; "" is kube-apiserver
+	APIServerArgs       []string // come after ours, and the last one of a name counts
+	NoControllerManager bool
 }
 
 // ControlPlane is a running one. Stop may be called again.
 type ControlPlane struct {
-	Kubeconfig        string // path; its user is a cluster administrator
-	ControllerManager string // URL, for the same user
+	Kubeconfig string // path; its user is a cluster administrator
+	URL        string // of the API server
+	StoreURL   string
+
+	managerURL string
 
 	config    Config
 	lock      *os.File
@@ -83,8 +95,12 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.StoreURL = "https://" + store
 	if err := c.startAPIServer(ctx, store); err != nil {
 		return err
+	}
+	if c.config.NoControllerManager {
+		return nil
 	}
 	return c.startControllerManager(ctx)
 }
@@ -114,11 +130,12 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 
 func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 	url := fmt.Sprintf("https://127.0.0.1:%d", c.config.Port)
+	c.URL = url
 	err := c.pki.writeKubeconfig(c.Kubeconfig, url, "admin")
 	if err != nil {
 		return err
 	}
-	server := command{program: "kube-apiserver", args: []string{
+	server := command{program: cmp.Or(c.config.APIServer, "kube-apiserver"), args: slices.Concat([]string{
 		"--etcd-servers=https://" + store,
 		"--etcd-cafile=" + c.pki.path("ca.crt"),
 		"--etcd-certfile=" + c.pki.path("store-client.crt"),
@@ -141,7 +158,9 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",
-	}}
+		// It would keep the size of every object in memory.
+		"--feature-gates=SizeBasedListCostEstimate=false",
+	}, c.config.APIServerArgs)}
 	return c.startProcess(ctx, server, url, c.pki.probe(url+"/readyz"))
 }
 
@@ -155,8 +174,9 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.ControllerManager = fmt.Sprintf("https://127.0.0.1:%d", ports[0])
-	healthy := c.pki.probe(c.ControllerManager + "/healthz")
+	url := fmt.Sprintf("https://127.0.0.1:%d", ports[0])
+	c.managerURL = url
+	healthy := c.pki.probe(url + "/healthz")
 	// It is healthy before it has done anything; until this object exists no Pod can be created.
 	hasWorked := c.pki.probe(server + "/api/v1/namespaces/default/serviceaccounts/default")
 	ready := func(ctx context.Context) error {
@@ -179,7 +199,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		// Alone on its API server: an election would only delay the next start.
 		"--leader-elect=false",
 	}}
-	return c.startProcess(ctx, manager, c.ControllerManager, ready)
+	return c.startProcess(ctx, manager, url, ready)
 }
 
 // startProcess starts a program and waits until its probe succeeds.
@@ -187,7 +207,7 @@ func (c *ControlPlane) startProcess(
 	ctx context.Context, command command, where string, probe func(context.Context) error,
 ) error {
 	began := time.Now()
-	name := command.program
+	name := filepath.Base(command.program)
 	p, err := startProcess(c.config.Bin, command, filepath.Join(c.config.Data, "log", name+".log"), c.exits)
 	if err != nil {
 		return fmt.Errorf("%s does not start: %w", name, err)
@@ -198,6 +218,41 @@ func (c *ControlPlane) startProcess(
 	}
 	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), where))
 	return nil
+}
+
+// Process is a component as the system sees it.
+type Process struct {
+	PID int
+	URL string // where it serves its profiles; "" if it has none
+}
+
+// Process returns kube-apiserver, kube-controller-manager, or the store.
+func (c *ControlPlane) Process(name string) (Process, error) {
+	for i, p := range c.processes {
+		switch {
+		case name == "store" && i == 0:
+			return Process{PID: p.cmd.Process.Pid}, nil
+		case p.name == name && name == "kube-apiserver":
+			return Process{PID: p.cmd.Process.Pid, URL: c.URL}, nil
+		case p.name == name:
+			return Process{PID: p.cmd.Process.Pid, URL: c.managerURL}, nil
+		}
+	}
+	return Process{}, fmt.Errorf("no %s is running", name)
+}
+
+// Client returns a client of the API server, as administrator.
+func (c *ControlPlane) Client() (*http.Client, error) {
+	config, err := c.pki.clientConfig("admin")
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}}, nil
+}
+
+// StoreConfig is how the API server logs in at its store.
+func (c *ControlPlane) StoreConfig() (*tls.Config, error) {
+	return c.pki.clientConfig("store-client")
 }
 
 // Wait returns nil when ctx ends, and an error as soon as a component exits on its own.

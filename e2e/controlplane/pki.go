@@ -193,22 +193,29 @@ current-context: harikube
 `, server, data[0], user, data[1], data[2]), 0o600)
 }
 
+// clientConfig is for a client with the certificate of a name.
+func (p pki) clientConfig(name string) (*tls.Config, error) {
+	authority, err := os.ReadFile(p.path("ca.crt"))
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := tls.LoadX509KeyPair(p.path(name+".crt"), p.path(name+".key"))
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{certificate}}, nil
+}
+
 // probe returns a check that a GET of the URL, as administrator, answers 200.
 func (p pki) probe(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		authority, err := os.ReadFile(p.path("ca.crt"))
+		config, err := p.clientConfig("admin")
 		if err != nil {
 			return err
 		}
-		admin, err := tls.LoadX509KeyPair(p.path("admin.crt"), p.path("admin.key"))
-		if err != nil {
-			return err
-		}
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(authority)
-		transport := &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{admin}},
-		}
+		transport := &http.Transport{TLSClientConfig: config}
 		defer transport.CloseIdleConnections()
 		client := http.Client{Transport: transport, Timeout: 5 * time.Second}
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

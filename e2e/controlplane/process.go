@@ -39,7 +39,7 @@ func startProcess(folder string, command command, log string, exits chan<- *proc
 	}
 	defer output.Close()
 	p := &process{
-		name: command.program,
+		name: filepath.Base(command.program),
 		log:  log,
 		cmd:  exec.Command(filepath.Join(folder, command.program), command.args...),
 		done: make(chan struct{}),

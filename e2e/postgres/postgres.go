@@ -46,9 +46,9 @@ func Database(t testing.TB, bin string) string {
 type Server struct {
 	URL string
 
-	program string
-	stdin   io.Writer
-	stdout  *bufio.Reader
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
 }
 
 // Start runs a server until the test ends. Without build/bin/test-postgres the test is skipped: no
@@ -59,26 +59,40 @@ func Start(t testing.TB, bin string) *Server {
 	if _, err := os.Stat(program); err != nil {
 		t.Skipf("NOT TESTED ON POSTGRESQL: build %s (to set %s may be enough)", program, variable)
 	}
-	cmd := exec.Command(program)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
+	s, err := Run(bin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { // it stops when its stdin closes
-		_ = stdin.Close()
-		_ = cmd.Wait()
-	})
-	s := &Server{program: program, stdin: stdin, stdout: bufio.NewReader(stdout)}
-	s.URL = s.line(t)
+	t.Cleanup(s.Stop)
 	return s
+}
+
+// Run runs a server until it is stopped, with build/bin/test-postgres.
+func Run(bin string) (*Server, error) {
+	s := &Server{cmd: exec.Command(filepath.Join(bin, "test-postgres"))}
+	s.cmd.Stderr = os.Stderr
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.stdout = bufio.NewReader(stdout)
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if s.URL, err = s.line(); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Stop stops the server, which does so when its input ends, and deletes its data.
+func (s *Server) Stop() {
+	_ = s.stdin.Close()
+	_ = s.cmd.Wait()
 }
 
 // Crash kills all processes of the server, and returns when it is up again on its port and data.
@@ -87,18 +101,21 @@ func (s *Server) Crash(t testing.TB) {
 	if _, err := io.WriteString(s.stdin, "crash\n"); err != nil {
 		t.Fatal(err)
 	}
-	if line := s.line(t); line != "ready" {
-		t.Fatalf("%s printed %q, not ready", s.program, line)
+	line, err := s.line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line != "ready" {
+		t.Fatalf("%s printed %q, not ready", s.cmd.Path, line)
 	}
 }
 
-func (s *Server) line(t testing.TB) string {
-	t.Helper()
+func (s *Server) line() (string, error) {
 	line, err := s.stdout.ReadString('\n')
 	if err != nil {
-		t.Fatalf("%s printed nothing: %v", s.program, err)
+		return "", fmt.Errorf("%s printed nothing: %w", s.cmd.Path, err)
 	}
-	return strings.TrimSpace(line)
+	return strings.TrimSpace(line), nil
 }
 
 func execute(t testing.TB, server, statement string) {

@@ -73,9 +73,12 @@ final class KvService {
     RangeQuery query = TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
     String labels = request.getLabelSelector();
     String fields = request.getFieldSelector();
-    return labels.isEmpty() && fields.isEmpty()
-        ? query
-        : query.filtered(selectors.filter(query.range(), labels, fields));
+    if (labels.isEmpty() && fields.isEmpty()) {
+      return query;
+    }
+    return query
+        .within(selectors.range(query.range(), fields))
+        .filtered(selectors.filter(query.range(), labels, fields));
   }
 
   private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)

@@ -119,10 +119,11 @@ final class WatchSession implements StreamObserver<WatchRequest> {
     Bytes key = request.getKey().isEmpty() ? FIRST_KEY : Wire.bytes(request.getKey());
     List<FilterType> filters = request.getFiltersList();
     KeyRange range = KeyRange.ofRequest(key, Wire.bytes(request.getRangeEnd()));
-    Filter filter = selectors.filter(range, request.getLabelSelector(), request.getFieldSelector());
+    String fields = request.getFieldSelector();
+    Filter filter = selectors.filter(range, request.getLabelSelector(), fields);
     return new io.harikube.watch.WatchRequest(
         request.getWatchId(),
-        range,
+        selectors.range(range, fields),
         request.getStartRevision(),
         request.getPrevKv(),
         filters.contains(FilterType.NOPUT),

@@ -1,5 +1,6 @@
 package io.harikube.kubernetes;
 
+import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.RangeQuery;
@@ -36,8 +37,7 @@ public final class Definitions implements AutoCloseable {
   private final Supplier<WatchStream> watches;
   private final KubernetesSelectors selectors;
   private final KeyRange range;
-  private final Thread thread =
-      Thread.ofPlatform().daemon().name("definitions").unstarted(this::loop);
+  private final Thread thread;
   private volatile boolean closed;
   private volatile int streams;
 
@@ -46,21 +46,28 @@ public final class Definitions implements AutoCloseable {
     this.watches = watches;
     this.selectors = selectors;
     this.range = selectors.keys().keys(Resource.CUSTOM_RESOURCE_DEFINITIONS);
+    long revision = list();
+    this.thread = Thread.ofPlatform().daemon().name("definitions").start(() -> loop(revision));
   }
 
-  /** Begins to follow, on a thread of its own. */
+  /**
+   * Learns the definitions that there are, and follows on a thread of its own. To be called before
+   * anything is written: the attributes of custom resources are read by what has been learnt.
+   *
+   * @throws StoreException if the definitions cannot be read
+   */
   public static Definitions follow(
       Store store, Supplier<WatchStream> watches, KubernetesSelectors selectors) {
-    Definitions definitions = new Definitions(store, watches, selectors);
-    definitions.thread.start();
-    return definitions;
+    return new Definitions(store, watches, selectors);
   }
 
-  private void loop() {
+  private void loop(long first) {
+    long revision = first;
     try {
       while (!closed) {
         try {
-          follow(list());
+          follow(revision);
+          revision = list();
         } catch (StoreException | CompletionException | IllegalStateException e) {
           if (!closed) {
             LOG.warn("custom resource definitions are read again: {}", e.getMessage());
@@ -83,7 +90,7 @@ public final class Definitions implements AutoCloseable {
         part -> {
           revision[0] = revision[0] == 0 ? part.revision() : revision[0];
           for (KeyValue kv : part.kvs()) {
-            Resource resource = resource(kv);
+            Resource resource = selectors.defined(kv.key());
             if (resource != null) {
               found.add(resource);
               learn(resource, DefinitionReader.read(resource, kv.value()));
@@ -95,31 +102,34 @@ public final class Definitions implements AutoCloseable {
         learn(resource, null);
       }
     }
+    // Attributes of a definition that was replaced while nobody looked.
+    Set<String> stale = new HashSet<>(store.gathered());
+    for (Resource resource : selectors.defined()) {
+      stale.removeAll(KubernetesSelectors.addedNames(selectors.definition(resource)));
+    }
+    if (!stale.isEmpty()) {
+      store.forget(List.copyOf(stale)).join();
+    }
+    selectors.learnt(revision[0]);
     return revision[0];
   }
 
   private void follow(long revision) throws InterruptedException {
     try (WatchStream stream = watches.get()) {
       streams = 1;
-      stream.create(new WatchRequest(0, range, revision + 1, false, false, false, false, false));
+      stream.create(new WatchRequest(0, range, revision + 1, false, false, false, true, false));
       while (true) {
         WatchMessage message = stream.take();
-        if (message instanceof WatchMessage.Events events) {
-          events
-              .events()
-              .forEach(
-                  event -> {
-                    Resource resource = resource(event.kv());
-                    if (resource != null) {
-                      learn(
-                          resource,
-                          event.isDelete()
-                              ? null
-                              : DefinitionReader.read(resource, event.kv().value()));
-                    }
-                  });
-        } else if (message instanceof WatchMessage.Canceled) {
-          return;
+        switch (message) {
+          case WatchMessage.Created _ -> {}
+          case WatchMessage.Events events -> {
+            events.events().forEach(this::learn);
+            selectors.learnt(events.events().getLast().kv().modRevision());
+          }
+          case WatchMessage.Progress progress -> selectors.learnt(progress.revision());
+          case WatchMessage.Canceled _ -> {
+            return;
+          }
         }
       }
     } finally {
@@ -132,9 +142,12 @@ public final class Definitions implements AutoCloseable {
     return streams;
   }
 
-  private @Nullable Resource resource(KeyValue definition) {
-    ObjectKey key = selectors.keys().parse(definition.key());
-    return key == null ? null : CustomResources.defined(key);
+  private void learn(Event event) {
+    Resource resource = selectors.defined(event.kv().key());
+    if (resource != null) {
+      learn(
+          resource, event.isDelete() ? null : DefinitionReader.read(resource, event.kv().value()));
+    }
   }
 
   private void learn(Resource resource, @Nullable CustomResource definition) {
@@ -142,14 +155,15 @@ public final class Definitions implements AutoCloseable {
     if (Objects.equals(before, definition)) {
       return;
     }
-    List<String> old = KubernetesSelectors.addedNames(before);
+    Set<String> old = KubernetesSelectors.addedNames(before);
     if (!old.isEmpty()) {
-      store.forget(old).join();
+      store.forget(List.copyOf(old)).join();
     }
     selectors.define(resource, definition);
+    Set<String> gathered = store.gathered();
     List<String> names =
         KubernetesSelectors.addedNames(definition).stream()
-            .filter(name -> !store.isGathered(name))
+            .filter(name -> !gathered.contains(name))
             .toList();
     if (!names.isEmpty()) {
       var _ =

@@ -67,6 +67,11 @@ public final class KeySpace {
     return KeyRange.prefix(Bytes.of(prefix + resource.path() + "/"));
   }
 
+  /** All keys of a resource in a namespace. */
+  public KeyRange keys(Resource resource, String namespace) {
+    return KeyRange.prefix(Bytes.of(prefix + resource.path() + "/" + namespace + "/"));
+  }
+
   /** A key below the prefix as text; null for another one, or one that is not UTF-8. */
   private @Nullable String text(Bytes key) {
     if (!key.startsWith(prefixBytes)) {

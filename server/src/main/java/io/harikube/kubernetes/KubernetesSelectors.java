@@ -3,6 +3,7 @@ package io.harikube.kubernetes;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
+import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
@@ -29,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * taken for what another one says.
  *
  * <p>What is not understood is left out of a filter: the API server looks at everything once more.
- * The names and namespaces of objects are in their keys, and it asks for these.
+ * The names and namespaces of objects are in their keys.
  */
 public final class KubernetesSelectors implements Selectors, AttributeReader {
   private static final String LABEL = "l:";
@@ -38,17 +39,31 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   /** The value of a field that may have any. */
   private static final String UNCERTAIN = "\0?";
 
-  private static final Set<String> IN_THE_KEY = Set.of("metadata.name", "metadata.namespace");
+  private static final String NAME = "metadata.name";
+  private static final String NAMESPACE = "metadata.namespace";
+  private static final Set<String> IN_THE_KEY = Set.of(NAME, NAMESPACE);
 
   /** A custom resource as it is looked at. */
-  private record Known(CustomResource definition, Map<String, String> names) {}
+  private record Known(
+      CustomResource definition, Map<String, String> names, Set<String> addedNames) {
+    static Known of(CustomResource definition) {
+      Map<String, String> names = addedNamesByField(definition);
+      return new Known(definition, Map.copyOf(names), Set.copyOf(names.values()));
+    }
+  }
 
   private final KeySpace keys;
+  private final KeyRange definitions;
   private final Map<Resource, Known> custom = new ConcurrentHashMap<>();
+
+  /** Custom resources whose definition has been changed, with the revision of the last change. */
+  private final Map<Resource, Long> changing = new ConcurrentHashMap<>();
+
   private final AtomicLong generation = new AtomicLong();
 
   public KubernetesSelectors(KeySpace keys) {
     this.keys = keys;
+    this.definitions = keys.keys(Resource.CUSTOM_RESOURCE_DEFINITIONS);
   }
 
   @Override
@@ -80,12 +95,19 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     names(resource, known)
         .forEach(
             (field, name) -> {
-              String value = info.fields().getOrDefault(field, UNCERTAIN);
-              if (!value.isEmpty()) {
-                attributes.put(name, value);
+              String value = info.fields().get(field);
+              if (value == null) {
+                attributes.put(name, UNCERTAIN);
+              } else if (!value.isEmpty()) {
+                attributes.put(name, certain(value));
               }
             });
-    return new Attributes(attributes);
+    return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
+  }
+
+  /** The value of an attribute for the value of a field: never {@link #UNCERTAIN}. */
+  private static String certain(String value) {
+    return value.startsWith("\0") ? "\0" + value : value;
   }
 
   /** The fields of a resource with the names of their attributes. */
@@ -115,6 +137,35 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     }
   }
 
+  /** Objects of a namespace are together. */
+  @Override
+  public KeyRange range(KeyRange range, String fieldSelector) {
+    Resource resource = keys.resource(range);
+    String namespace = value(NAMESPACE, fieldRequirements(fieldSelector));
+    return resource == null || namespace.isEmpty()
+        ? range
+        : range.intersect(keys.keys(resource, namespace));
+  }
+
+  /** The value that a field must have; empty if that is not said. */
+  private static String value(String field, List<FieldRequirement> requirements) {
+    for (FieldRequirement requirement : requirements) {
+      if (requirement instanceof FieldRequirement.Is(var name, var value) && name.equals(field)) {
+        return value;
+      }
+    }
+    return "";
+  }
+
+  /** What a selector asks for; nothing if it is none. */
+  private static List<FieldRequirement> fieldRequirements(String selector) {
+    try {
+      return FieldSelector.parse(selector).requirements();
+    } catch (SelectorException e) {
+      return List.of();
+    }
+  }
+
   @Override
   public Filter filter(KeyRange range, String labelSelector, String fieldSelector) {
     Resource resource = keys.resource(range);
@@ -129,18 +180,51 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     } catch (SelectorException e) {
       requirements.clear();
     }
-    try {
-      Map<String, String> names = names(resource, custom.get(resource));
-      for (FieldRequirement requirement : FieldSelector.parse(fieldSelector).requirements()) {
-        String name = names.get(requirement.field());
-        if (name != null) {
-          requirements.add(field(name, requirement));
+    List<FieldRequirement> fields = fieldRequirements(fieldSelector);
+    Map<String, String> names = filterNames(resource);
+    for (FieldRequirement requirement : fields) {
+      String name = names.get(requirement.field());
+      if (name != null) {
+        requirements.add(field(name, requirement));
+      }
+    }
+    String name = value(NAME, fields);
+    return new Filter(requirements, name.isEmpty() ? Bytes.EMPTY : Bytes.of("/" + name));
+  }
+
+  /**
+   * The fields that filters may look at. While a definition is new the API server may know a
+   * default of which the attributes know nothing.
+   */
+  private Map<String, String> filterNames(Resource resource) {
+    return changing.containsKey(resource) ? Map.of() : names(resource, custom.get(resource));
+  }
+
+  @Override
+  public void committing(@Nullable List<Event> events, long revision) {
+    if (events == null) {
+      custom.keySet().forEach(resource -> changing.put(resource, revision));
+      return;
+    }
+    for (Event event : events) {
+      if (definitions.contains(event.kv().key())) {
+        Resource resource = defined(event.kv().key());
+        if (resource != null && custom.containsKey(resource)) {
+          changing.put(resource, revision);
         }
       }
-    } catch (SelectorException e) {
-      return new Filter(requirements);
     }
-    return new Filter(requirements);
+  }
+
+  /** Says that all changes of definitions up to a revision are known. */
+  void learnt(long revision) {
+    changing.values().removeIf(changed -> changed <= revision);
+  }
+
+  /** The custom resource that a definition with this key is of; null if it is none. */
+  @Nullable Resource defined(Bytes key) {
+    ObjectKey object = keys.parse(key);
+    return object == null ? null : CustomResources.defined(object);
   }
 
   private static Requirement label(LabelRequirement requirement) {
@@ -159,7 +243,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   private static Requirement field(String name, FieldRequirement requirement) {
-    String value = requirement.value();
+    String value = certain(requirement.value());
     return switch (requirement) {
       case FieldRequirement.Is _ ->
           value.isEmpty()
@@ -173,8 +257,8 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   /** The names of the attributes that a definition adds. */
-  static List<String> addedNames(@Nullable CustomResource definition) {
-    return definition == null ? List.of() : List.copyOf(addedNamesByField(definition).values());
+  static Set<String> addedNames(@Nullable CustomResource definition) {
+    return definition == null ? Set.of() : Known.of(definition).addedNames;
   }
 
   private static Map<String, String> addedNamesByField(CustomResource definition) {
@@ -205,7 +289,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     if (definition == null) {
       custom.remove(resource);
     } else {
-      custom.put(resource, new Known(definition, Map.copyOf(addedNamesByField(definition))));
+      custom.put(resource, Known.of(definition));
     }
     generation.incrementAndGet();
   }

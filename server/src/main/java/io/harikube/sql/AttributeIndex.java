@@ -18,6 +18,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -42,12 +43,19 @@ final class AttributeIndex implements AutoCloseable {
 
   private record Found(KeyValue kv, Attributes attributes) {}
 
-  private record Task(KeyRange range, Job.Work<Boolean> end, CompletableFuture<Void> done) {}
+  /** Keys to be looked at, and what then is to be done; it answers the revision. */
+  private record Task(KeyRange range, Job.Work<Long> end, CompletableFuture<Long> done) {}
 
   private final Dialect dialect;
   private final Writer writer;
   private final AttributeReader reader;
+
+  /** Names that can be relied on, with the revision from which on. */
   private final Map<String, Long> ready = new ConcurrentHashMap<>();
+
+  /** Names that are being gathered, with who does so: whoever is not here has been overtaken. */
+  private final Map<String, Object> wanted = new ConcurrentHashMap<>();
+
   private final LinkedBlockingQueue<Task> tasks = new LinkedBlockingQueue<>();
   private final Thread thread =
       Thread.ofPlatform().daemon().name("attributes").unstarted(this::loop);
@@ -78,7 +86,7 @@ final class AttributeIndex implements AutoCloseable {
               new KeyRange(Bytes.EMPTY, null),
               batch -> {
                 batch.setIndexed();
-                return true;
+                return batch.revision();
               });
     }
     thread.start();
@@ -86,40 +94,61 @@ final class AttributeIndex implements AutoCloseable {
 
   /** The requirements of a filter that can be relied on at a revision. */
   Filter reliable(Filter filter, long revision, Meta meta) {
-    if (filter.isEmpty() || meta.indexed() < 0 || revision < meta.indexed()) {
-      return Filter.NONE;
-    }
+    boolean indexed = meta.indexed() >= 0 && revision >= meta.indexed();
     return filter.only(
-        name -> !Attributes.isAdded(name) || ready.getOrDefault(name, Long.MAX_VALUE) <= revision);
+        name ->
+            indexed
+                && (!Attributes.isAdded(name)
+                    || ready.getOrDefault(name, Long.MAX_VALUE) <= revision));
   }
 
-  boolean isReady(String name) {
-    return ready.containsKey(name);
+  Set<String> ready() {
+    return Set.copyOf(ready.keySet());
   }
 
   /** See {@link io.harikube.store.Store#gather}. */
   CompletableFuture<Void> gather(KeyRange range, List<String> names) {
-    return add(
-            range,
-            batch -> {
-              remove(batch, names);
-              PreparedStatement insert =
-                  batch
-                      .session()
-                      .prepare("INSERT INTO attribute_ready (name, revision) VALUES (?, ?)");
-              for (String name : names) {
-                insert.setBytes(1, Rows.bytes(name));
-                insert.setLong(2, batch.revision());
-                insert.executeUpdate();
-              }
-              return true;
-            })
-        .thenRun(() -> names.forEach(name -> ready.put(name, writer.published())));
+    Object gatherer = new Object();
+    names.forEach(name -> wanted.put(name, gatherer));
+    return add(range, batch -> end(batch, names, gatherer))
+        .thenAccept(revision -> names.forEach(name -> settle(name, gatherer, revision)));
+  }
+
+  private void settle(String name, Object gatherer, long revision) {
+    wanted.computeIfPresent(
+        name,
+        (_, last) -> {
+          if (last.equals(gatherer)) {
+            ready.put(name, revision);
+          }
+          return last.equals(gatherer) ? null : last;
+        });
+  }
+
+  /** Writes that what has been gathered counts, but for names that have been forgotten since. */
+  private long end(Batch batch, List<String> names, Object gatherer) throws SQLException {
+    List<String> still = names.stream().filter(name -> gatherer.equals(wanted.get(name))).toList();
+    remove(batch, still);
+    PreparedStatement insert =
+        batch.session().prepare("INSERT INTO attribute_ready (name, revision) VALUES (?, ?)");
+    for (String name : still) {
+      insert.setBytes(1, Rows.bytes(name));
+      insert.setLong(2, batch.revision());
+      insert.executeUpdate();
+    }
+    return batch.revision();
   }
 
   /** See {@link io.harikube.store.Store#forget}. */
   CompletableFuture<Void> forget(List<String> names) {
-    names.forEach(ready::remove);
+    for (String name : names) {
+      wanted.compute(
+          name,
+          (_, _) -> {
+            ready.remove(name);
+            return null;
+          });
+    }
     return writer
         .submit(
             new Job<>(
@@ -141,7 +170,7 @@ final class AttributeIndex implements AutoCloseable {
     batch.markDirty();
   }
 
-  private CompletableFuture<Void> add(KeyRange range, Job.Work<Boolean> end) {
+  private CompletableFuture<Long> add(KeyRange range, Job.Work<Long> end) {
     Task task = new Task(range, end, new CompletableFuture<>());
     tasks.add(task);
     return task.done;
@@ -164,11 +193,10 @@ final class AttributeIndex implements AutoCloseable {
     try {
       // What has been handed over before has been committed after this, with the attributes of
       // then.
-      run(_ -> true);
+      run(Set.of(), _ -> true);
       long keys = gather(task.range);
       if (!closed) {
-        run(task.end);
-        task.done.complete(null);
+        task.done.complete(run(Set.of(), task.end));
         LOG.info("attributes of {} keys have been gathered", keys);
       }
       return true;
@@ -190,6 +218,7 @@ final class AttributeIndex implements AutoCloseable {
       List<Found> found =
           page.kvs().stream().map(kv -> new Found(kv, reader.read(kv.key(), kv.value()))).toList();
       run(
+          found.stream().map(key -> key.kv.key()).collect(Collectors.toSet()),
           batch -> {
             for (Found key : found) {
               batch.index(key.kv.key(), key.kv.modRevision(), key.attributes);
@@ -205,8 +234,8 @@ final class AttributeIndex implements AutoCloseable {
     return keys;
   }
 
-  private void run(Job.Work<Boolean> work) {
-    writer.submit(new Job<>(Set.of(), work)).join();
+  private <T> T run(Set<Bytes> keys, Job.Work<T> work) {
+    return writer.submit(new Job<>(keys, work)).join();
   }
 
   @Override

@@ -349,7 +349,9 @@ final class Batch {
     if (unwritten.isEmpty() && attributes.isEmpty()) {
       return;
     }
-    dialect.write(session, unwritten, unwrittenLive.values());
+    if (!unwritten.isEmpty()) {
+      dialect.write(session, unwritten, unwrittenLive.values());
+    }
     if (!attributes.isEmpty()) {
       dialect.writeAttributes(session, attributes);
       attributes.written();

@@ -171,6 +171,7 @@ final class FilteredRanges {
       }
       parameters.add(end);
     }
+    end(sql);
     sql.append(" AND (");
     StringBuilder probes = new StringBuilder("1 = 1");
     filter.requirements().forEach(requirement -> probe(probes, requirement));
@@ -198,6 +199,7 @@ final class FilteredRanges {
       }
       arm.append(" AND ").append(Rows.condition("d.key", range));
       addRange();
+      end(arm);
       arm.append(held("d", table));
       if (driver != null) {
         for (Requirement requirement : filter.requirements()) {
@@ -207,6 +209,15 @@ final class FilteredRanges {
         }
       }
       arms.add(arm);
+    }
+  }
+
+  /** The condition on the end of a key; a shorter key is cut to something else or to itself. */
+  private void end(StringBuilder to) {
+    if (!filter.keyEnd().isEmpty()) {
+      to.append(" AND substr(d.key, CAST(length(d.key) - ? + 1 AS integer)) = ?");
+      parameters.add((long) filter.keyEnd().size());
+      parameters.add(filter.keyEnd().array());
     }
   }
 

@@ -321,7 +321,8 @@ final class PostgresDialect implements Dialect {
                 SELECT pg_database_size(current_database()), coalesce(sum(
                   pg_total_relation_size(c.oid)), 0)::bigint
                 FROM pg_class c WHERE c.oid IN (to_regclass('log'), to_regclass('live'),
-                  to_regclass('lease'), to_regclass('meta'))""")
+                  to_regclass('lease'), to_regclass('meta'), to_regclass('attribute'),
+                  to_regclass('attribute_past'))""")
             .executeQuery()) {
       rows.next();
       return new long[] {rows.getLong(1), rows.getLong(2)};
@@ -343,7 +344,7 @@ final class PostgresDialect implements Dialect {
     connection.rollback();
     connection.setAutoCommit(true);
     try (Statement statement = connection.createStatement()) {
-      statement.execute("VACUUM (ANALYZE) log, live, lease");
+      statement.execute("VACUUM (ANALYZE) log, live, lease, attribute, attribute_past");
     } finally {
       connection.setAutoCommit(false);
     }

@@ -59,7 +59,7 @@ public final class SqlStore implements Store {
     this.reader = reader;
     this.dialect = dialect;
     this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
-    this.writer = new Writer(dialect, session, writerId, meta, options, metrics);
+    this.writer = new Writer(dialect, session, writerId, meta, options, metrics, reader);
     this.failures = new SqlFailures(dialect);
     this.pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);
@@ -253,8 +253,8 @@ public final class SqlStore implements Store {
   }
 
   @Override
-  public boolean isGathered(String name) {
-    return attributes.isReady(name);
+  public Set<String> gathered() {
+    return attributes.ready();
   }
 
   @Override

@@ -139,10 +139,17 @@ final class SqliteCheckpointer implements AutoCloseable {
   private long checkpoint(Session session, String mode) throws SQLException {
     sinceCheckpoint.set(0);
     try (ResultSet rows = session.prepare("PRAGMA wal_checkpoint(" + mode + ")").executeQuery()) {
-      if (!rows.next() || rows.getInt(1) != 0) {
+      if (!rows.next()) {
         return Long.MAX_VALUE;
       }
-      long length = Math.max(0, rows.getLong(2));
+      long length = rows.getLong(2);
+      if (rows.getInt(1) != 0) {
+        if (length >= 0) {
+          frames.set(length);
+        }
+        return Long.MAX_VALUE;
+      }
+      length = Math.max(0, length);
       long rest = length - Math.max(0, rows.getLong(3));
       frames.set(rest == 0 && !mode.equals("PASSIVE") ? 0 : length);
       return rest;

@@ -1,10 +1,12 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeReader;
 import io.harikube.store.Bytes;
 import io.harikube.store.Commit;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -46,6 +48,7 @@ final class Writer implements AutoCloseable {
 
   private final Dialect dialect;
   private final StoreMetrics metrics;
+  private final AttributeReader reader;
   private final long slowNanos;
   private final long writerId;
   private final int batchOperations;
@@ -58,7 +61,7 @@ final class Writer implements AutoCloseable {
   private Session session;
   private Meta meta;
   private boolean housekeeping;
-  private boolean hasAttributes = true;
+  private boolean hasAttributes;
   private volatile Consumer<Commit> listener = _ -> {};
   private volatile long published;
   private volatile boolean connected = true;
@@ -84,8 +87,10 @@ final class Writer implements AutoCloseable {
       long writerId,
       Meta meta,
       SqlOptions options,
-      StoreMetrics metrics) {
+      StoreMetrics metrics,
+      AttributeReader reader) {
     this.dialect = dialect;
+    this.reader = reader;
     this.metrics = metrics;
     this.slowNanos = options.slowQuery().toNanos();
     metrics.level(StoreMetrics.Level.QUEUE, queue::size);
@@ -97,7 +102,12 @@ final class Writer implements AutoCloseable {
     this.published = meta.revision();
   }
 
-  void start() {
+  void start() throws SQLException {
+    dialect.begin(session);
+    try (ResultSet rows = session.prepare("SELECT 1 FROM attribute LIMIT 1").executeQuery()) {
+      hasAttributes = rows.next();
+    }
+    dialect.rollback(session);
     thread.start();
   }
 
@@ -173,6 +183,9 @@ final class Writer implements AutoCloseable {
           rollback();
           fence();
           continue;
+        }
+        if (batch.revision() > meta.revision()) {
+          reader.committing(batch.events(), batch.revision());
         }
         committing = true;
         long sealed = System.nanoTime();

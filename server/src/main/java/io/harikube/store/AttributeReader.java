@@ -1,5 +1,8 @@
 package io.harikube.store;
 
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
 /** Reads the attributes of a value. Called from many threads; it must neither block nor throw. */
 @FunctionalInterface
 public interface AttributeReader {
@@ -16,4 +19,13 @@ public interface AttributeReader {
   default long generation() {
     return 0;
   }
+
+  /**
+   * Says what is about to be committed, before anyone can see it; it may not come to pass. Called
+   * by the store's writer.
+   *
+   * @param events null if they are too many
+   * @param revision the last revision of the commit
+   */
+  default void committing(@Nullable List<Event> events, long revision) {}
 }

@@ -1,13 +1,16 @@
 package io.harikube.store;
 
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What the value of a key says of itself, so that ranges and watches can be filtered by it: names
  * with one value each. A name that is not there has no value, which is another thing than an empty
  * one.
+ *
+ * @param known the {@link #added} names that were looked for; of others nothing is known
  */
-public record Attributes(Map<String, String> values) {
+public record Attributes(Map<String, String> values, Set<String> known) {
   private static final String UNKNOWN_NAME = "";
 
   /** Of a value that has no attributes. */
@@ -23,6 +26,11 @@ public record Attributes(Map<String, String> values) {
   public Attributes {
     boolean fit = values.values().stream().allMatch(value -> value.length() <= MAX_VALUE_LENGTH);
     values = fit ? Map.copyOf(values) : Map.of(UNKNOWN_NAME, "");
+    known = Set.copyOf(known);
+  }
+
+  public Attributes(Map<String, String> values) {
+    this(values, Set.of());
   }
 
   /** Begins names that not all values had when they were written; see {@link Store#gather}. */
@@ -36,6 +44,11 @@ public record Attributes(Map<String, String> values) {
   /** Whether it is a name that has been added. */
   public static boolean isAdded(String name) {
     return name.startsWith(ADDED);
+  }
+
+  /** Whether the value of a name, or that it has none, is known. */
+  public boolean knows(String name) {
+    return !isUnknown() && (!isAdded(name) || known.contains(name));
   }
 
   /** The name that only values have which cannot be understood. */

@@ -46,6 +46,12 @@ public final class Bytes implements Comparable<Bytes> {
   }
 
   /** The first {@code length} bytes. */
+  public boolean endsWith(Bytes suffix) {
+    int from = array.length - suffix.array.length;
+    return from >= 0
+        && Arrays.equals(array, from, array.length, suffix.array, 0, suffix.array.length);
+  }
+
   public Bytes prefix(int length) {
     return length == array.length ? this : of(Arrays.copyOf(array, length));
   }

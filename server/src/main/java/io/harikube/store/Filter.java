@@ -6,16 +6,22 @@ import java.util.OptionalLong;
 import java.util.function.Predicate;
 
 /**
- * Which keys a range or a watch wants, by their attributes: those that meet all requirements, and
- * those whose value cannot be understood.
+ * Which keys a range or a watch wants, by their attributes: those that meet all requirements, as
+ * far as their attributes are known.
+ *
+ * @param keyEnd what the keys end in; empty for all keys
  */
-public record Filter(List<Requirement> requirements) {
+public record Filter(List<Requirement> requirements, Bytes keyEnd) {
 
   /** Lets everything through. */
   public static final Filter NONE = new Filter(List.of());
 
   public Filter {
     requirements = List.copyOf(requirements);
+  }
+
+  public Filter(List<Requirement> requirements) {
+    this(requirements, Bytes.EMPTY);
   }
 
   /** How a requirement looks at the attribute of its name. */
@@ -67,19 +73,19 @@ public record Filter(List<Requirement> requirements) {
   public Filter only(Predicate<String> names) {
     List<Requirement> kept =
         requirements.stream().filter(requirement -> names.test(requirement.name())).toList();
-    return kept.size() == requirements.size() ? this : new Filter(kept);
+    return kept.size() == requirements.size() ? this : new Filter(kept, keyEnd);
   }
 
   public boolean isEmpty() {
-    return requirements.isEmpty();
+    return requirements.isEmpty() && keyEnd.isEmpty();
   }
 
-  public boolean matches(Attributes attributes) {
-    if (attributes.isUnknown()) {
-      return true;
+  public boolean matches(Bytes key, Attributes attributes) {
+    if (!key.endsWith(keyEnd)) {
+      return false;
     }
     for (Requirement requirement : requirements) {
-      if (!requirement.matches(attributes.values())) {
+      if (attributes.knows(requirement.name()) && !requirement.matches(attributes.values())) {
         return false;
       }
     }

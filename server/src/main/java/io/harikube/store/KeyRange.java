@@ -50,6 +50,13 @@ public record KeyRange(Bytes start, @Nullable Bytes end) {
     return key.compareTo(start) >= 0 && (end == null || key.compareTo(end) < 0);
   }
 
+  /** What is in both ranges; empty if nothing is. */
+  public KeyRange intersect(KeyRange other) {
+    Bytes first = start.compareTo(other.start) >= 0 ? start : other.start;
+    boolean mine = other.end == null || (end != null && end.compareTo(other.end) <= 0);
+    return new KeyRange(first, mine ? end : other.end);
+  }
+
   /** The part of this range from {@code key} on. */
   public KeyRange from(Bytes key) {
     return new KeyRange(key, end);

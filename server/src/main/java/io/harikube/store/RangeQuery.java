@@ -82,42 +82,26 @@ public record RangeQuery(
   }
 
   public RangeQuery atRevision(long newRevision) {
-    return new RangeQuery(
-        range,
-        limit,
-        newRevision,
-        target,
-        order,
-        keysOnly,
-        countOnly,
-        minModRevision,
-        maxModRevision,
-        minCreateRevision,
-        maxCreateRevision,
-        filter);
+    return with(range, limit, newRevision, filter);
   }
 
   public RangeQuery withLimit(long newLimit) {
-    return new RangeQuery(
-        range,
-        newLimit,
-        revision,
-        target,
-        order,
-        keysOnly,
-        countOnly,
-        minModRevision,
-        maxModRevision,
-        minCreateRevision,
-        maxCreateRevision,
-        filter);
+    return with(range, newLimit, revision, filter);
+  }
+
+  public RangeQuery within(KeyRange newRange) {
+    return with(newRange, limit, revision, filter);
   }
 
   public RangeQuery filtered(Filter newFilter) {
+    return with(range, limit, revision, newFilter);
+  }
+
+  private RangeQuery with(KeyRange newRange, long newLimit, long newRevision, Filter newFilter) {
     return new RangeQuery(
-        range,
-        limit,
-        revision,
+        newRange,
+        newLimit,
+        newRevision,
         target,
         order,
         keysOnly,

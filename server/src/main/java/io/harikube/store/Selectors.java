@@ -9,6 +9,11 @@ public interface Selectors {
   Selectors NONE =
       new Selectors() {
         @Override
+        public KeyRange range(KeyRange range, String fieldSelector) {
+          return range;
+        }
+
+        @Override
         public Filter filter(KeyRange range, String labelSelector, String fieldSelector) {
           return Filter.NONE;
         }
@@ -18,6 +23,9 @@ public interface Selectors {
           return AttributeReader.NONE;
         }
       };
+
+  /** The part of a range outside of which the selector matches nothing. */
+  KeyRange range(KeyRange range, String fieldSelector);
 
   /**
    * The filter that lets everything through that the selectors match among the keys of a range, and

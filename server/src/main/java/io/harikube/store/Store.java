@@ -3,6 +3,7 @@ package io.harikube.store;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -94,7 +95,7 @@ public interface Store extends AutoCloseable {
   /**
    * Gathers attributes that the reader of attributes now knows and did not know before, of all keys
    * of a range. Filters by them take effect from then on, also after the next start; until then
-   * they let everything through.
+   * they let everything through. Whoever forgets a name meanwhile ends this for that name.
    *
    * @param names of {@link Attributes#added}
    */
@@ -106,8 +107,8 @@ public interface Store extends AutoCloseable {
    */
   CompletableFuture<Void> forget(List<String> names);
 
-  /** Whether a name has been gathered. */
-  boolean isGathered(String name);
+  /** The names that have been gathered, by this process or before. */
+  Set<String> gathered();
 
   Status status();
 

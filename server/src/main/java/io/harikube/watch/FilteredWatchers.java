@@ -22,6 +22,10 @@ final class FilteredWatchers {
   private record Named(String name, String value) {}
 
   private final Map<Named, Set<Watcher>> byValue = new HashMap<>();
+
+  /** Those in {@link #byValue} under a name that has been added. */
+  private final Map<String, Set<Watcher>> byAddedName = new HashMap<>();
+
   private final Set<Watcher> others = new LinkedHashSet<>();
   private final Set<Watcher> all = new LinkedHashSet<>();
 
@@ -41,9 +45,10 @@ final class FilteredWatchers {
       return;
     }
     for (String value : driver.values()) {
-      byValue
-          .computeIfAbsent(new Named(driver.name(), value), _ -> new LinkedHashSet<>())
-          .add(watcher);
+      put(byValue, new Named(driver.name(), value), watcher);
+    }
+    if (Attributes.isAdded(driver.name())) {
+      put(byAddedName, driver.name(), watcher);
     }
   }
 
@@ -53,11 +58,19 @@ final class FilteredWatchers {
     Requirement driver = driver(watcher);
     if (driver != null) {
       for (String value : driver.values()) {
-        byValue.computeIfPresent(
-            new Named(driver.name(), value),
-            (_, watchers) -> watchers.remove(watcher) && watchers.isEmpty() ? null : watchers);
+        remove(byValue, new Named(driver.name(), value), watcher);
       }
+      remove(byAddedName, driver.name(), watcher);
     }
+  }
+
+  private static <K> void put(Map<K, Set<Watcher>> map, K key, Watcher watcher) {
+    map.computeIfAbsent(key, _ -> new LinkedHashSet<>()).add(watcher);
+  }
+
+  private static <K> void remove(Map<K, Set<Watcher>> map, K key, Watcher watcher) {
+    map.computeIfPresent(
+        key, (_, watchers) -> watchers.remove(watcher) && watchers.isEmpty() ? null : watchers);
   }
 
   private static @Nullable Requirement driver(Watcher watcher) {
@@ -94,5 +107,11 @@ final class FilteredWatchers {
                 to.addAll(watchers);
               }
             });
+    byAddedName.forEach(
+        (name, watchers) -> {
+          if (!attributes.knows(name)) {
+            to.addAll(watchers);
+          }
+        });
   }
 }

@@ -2,6 +2,7 @@ package io.harikube.watch;
 
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
+import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import org.jspecify.annotations.Nullable;
@@ -23,10 +24,10 @@ public record Selection(Filter filter, AttributeReader reader) {
    * @param after null for a deletion
    * @param before null if there was no key before
    */
-  record Sides(@Nullable Attributes after, @Nullable Attributes before) {
+  record Sides(Bytes key, @Nullable Attributes after, @Nullable Attributes before) {
 
     static Sides of(Event event, AttributeReader reader) {
-      return new Sides(after(event, reader), before(event, reader));
+      return new Sides(event.kv().key(), after(event, reader), before(event, reader));
     }
 
     private static @Nullable Attributes after(Event event, AttributeReader reader) {
@@ -42,7 +43,8 @@ public record Selection(Filter filter, AttributeReader reader) {
     }
 
     boolean match(Filter filter) {
-      return (after != null && filter.matches(after)) || (before != null && filter.matches(before));
+      return (after != null && filter.matches(key, after))
+          || (before != null && filter.matches(key, before));
     }
   }
 

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 final class KubernetesSelectorsTest {
   private static final Resource WIDGETS = Resource.of("example.com", "widgets");
   private static final KeyRange RANGE = KeyRange.prefix(Bytes.of("/registry/example.com/widgets/"));
+  private static final Bytes KEY = Bytes.of("/registry/example.com/widgets/n/w");
   private static final String DEFINITION =
       """
       {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
@@ -43,7 +44,7 @@ final class KubernetesSelectorsTest {
   private static String object(Random random) {
     StringBuilder spec = new StringBuilder();
     if (random.nextBoolean()) {
-      spec.append("\"color\":\"").append(any(random, "", "red", "blue")).append('"');
+      spec.append("\"color\":\"").append(any(random, "", "red", "blue", "\\u0000?")).append('"');
     }
     if (random.nextBoolean()) {
       spec.append(spec.isEmpty() ? "" : ",")
@@ -68,7 +69,7 @@ final class KubernetesSelectorsTest {
     String field = any(random, "spec.color", "spec.shape", "spec.none");
     return random.nextInt(3) == 0
         ? ""
-        : field + any(random, "=", "!=") + any(random, "", "red", "round", "flat");
+        : field + any(random, "=", "!=") + any(random, "", "red", "round", "flat", "\0?");
   }
 
   @Test
@@ -83,8 +84,8 @@ final class KubernetesSelectorsTest {
       String fields = fieldSelector(random);
       ObjectInfo info = (ObjectInfo) ObjectReader.read(value, definition);
       boolean may = info.mayMatch(LabelSelector.parse(labels), FieldSelector.parse(fields));
-      Attributes attributes = selectors.read(Bytes.of("/registry/example.com/widgets/n/w"), value);
-      assertThat(selectors.filter(RANGE, labels, fields).matches(attributes))
+      Attributes attributes = selectors.read(KEY, value);
+      assertThat(selectors.filter(RANGE, labels, fields).matches(KEY, attributes))
           .as("seed %s: %s of %s, %s", seed, value, labels, fields)
           .isEqualTo(may);
     }
@@ -96,10 +97,27 @@ final class KubernetesSelectorsTest {
     Filter filter = selectors.filter(RANGE, "a=1", "spec.color=red");
     for (String value :
         List.of("k8s:enc:aescbc:v1:key:xyz", "", "{\"apiVersion\":", "\u00d9\u00d9\u00f7")) {
-      Attributes attributes =
-          selectors.read(Bytes.of("/registry/example.com/widgets/n/w"), Bytes.of(value));
-      assertThat(filter.matches(attributes)).as(value).isTrue();
+      Attributes attributes = selectors.read(KEY, Bytes.of(value));
+      assertThat(filter.matches(KEY, attributes)).as(value).isTrue();
     }
+  }
+
+  @Test
+  void namesAndNamespacesAreInTheKeys() {
+    Filter filter = selectors.filter(RANGE, "", "metadata.name=w,metadata.namespace=n");
+    assertThat(filter.matches(KEY, Attributes.NONE)).isTrue();
+    assertThat(filter.matches(KEY, Attributes.UNKNOWN)).isTrue();
+    Bytes other = Bytes.of("/registry/example.com/widgets/n/vw");
+    assertThat(filter.matches(other, Attributes.UNKNOWN)).isFalse();
+    assertThat(selectors.range(RANGE, "metadata.namespace=n"))
+        .isEqualTo(KeyRange.prefix(Bytes.of("/registry/example.com/widgets/n/")));
+    KeyRange page = RANGE.from(KEY);
+    assertThat(selectors.range(page, "metadata.namespace=n").start()).isEqualTo(KEY);
+    assertThat(selectors.range(page, "metadata.namespace=m").isEmpty()).isTrue();
+    assertThat(selectors.range(RANGE, "metadata.namespace!=n")).isEqualTo(RANGE);
+    assertThat(selectors.filter(RANGE, "", "metadata.name!=w").isEmpty()).isTrue();
+    KeyRange all = KeyRange.prefix(Bytes.of("/registry/"));
+    assertThat(selectors.range(all, "metadata.namespace=n")).isEqualTo(all);
   }
 
   @Test

@@ -15,6 +15,7 @@ import io.harikube.store.StoreException.Reason;
 import io.harikube.store.Txn;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -105,8 +106,8 @@ public final class StubStore implements Store, EventLog {
   }
 
   @Override
-  public boolean isGathered(String name) {
-    return false;
+  public Set<String> gathered() {
+    return Set.of();
   }
 
   @Override

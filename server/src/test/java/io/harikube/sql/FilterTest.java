@@ -24,6 +24,8 @@ import io.harikube.testing.TestStore;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -76,7 +78,9 @@ final class FilterTest {
               : List.of();
       requirements.add(new Requirement(any(random, NAMES), operator, values, any(random, NUMBERS)));
     }
-    return new Filter(requirements);
+    return random.nextInt(4) == 0
+        ? new Filter(requirements.subList(0, random.nextInt(requirements.size())), Bytes.of("/2"))
+        : new Filter(requirements);
   }
 
   private void write(int operations) {
@@ -93,7 +97,7 @@ final class FilterTest {
 
   private static List<KeyValue> matching(List<KeyValue> all, Filter filter) {
     return all.stream()
-        .filter(kv -> filter.matches(TestAttributes.read(kv.key(), kv.value())))
+        .filter(kv -> filter.matches(kv.key(), TestAttributes.read(kv.key(), kv.value())))
         .toList();
   }
 
@@ -195,7 +199,7 @@ final class FilterTest {
       assertThat(keys(added, query)).as("unknown yet").isEqualTo(20);
       reader.grow();
       Await.answer(added.gather(Ops.prefix("k"), List.of(name)));
-      assertThat(added.isGathered(name)).isTrue();
+      assertThat(added.gathered()).contains(name);
       assertThat(keys(added, query)).isEqualTo(10);
       assertThat(keys(added, query.atRevision(15))).as("before it was gathered").isEqualTo(14);
       put(added, "k0", "{+c=1}");
@@ -210,6 +214,42 @@ final class FilterTest {
       reader.grow();
       Await.answer(again.gather(Ops.prefix("k"), List.of(name)));
       assertThat(keys(again, query)).as("gathered again").isEqualTo(12);
+    }
+  }
+
+  @Test
+  void whatIsForgottenWhileItIsGatheredDoesNotCount() throws OpenException {
+    store.store().close();
+    TestAttributes.Growing reader = new TestAttributes.Growing();
+    String name = Attributes.added("c");
+    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
+    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
+    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+      put(added, "k1", "{+c=1}");
+      reader.grow();
+      CountDownLatch reading = new CountDownLatch(1);
+      CountDownLatch go = new CountDownLatch(1);
+      reader.beforeReading(
+          () -> {
+            reading.countDown();
+            Await.until("what goes on meanwhile", () -> go.getCount() == 0);
+          });
+      CompletableFuture<Void> first = added.gather(Ops.prefix("k"), List.of(name));
+      Await.until("the gathering", () -> reading.getCount() == 0);
+      reader.beforeReading(() -> {});
+      Await.answer(added.forget(List.of(name)));
+      reader.grow();
+      put(added, "k2", "{+c=1}");
+      reader.grow();
+      CompletableFuture<Void> second = added.gather(Ops.prefix("k"), List.of(name));
+      go.countDown();
+      Await.answer(first);
+      assertThat(keys(added, query)).as("the first has ended").isEqualTo(2);
+      Await.answer(second);
+      assertThat(added.gathered()).containsExactly(name);
+      assertThat(keys(added, query)).isEqualTo(2);
+      put(added, "k1", "{+c=0}");
+      assertThat(keys(added, query)).isEqualTo(1);
     }
   }
 

@@ -18,6 +18,7 @@ import io.harikube.store.StoreException.Reason;
 import io.harikube.store.Txn;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -194,8 +195,8 @@ public final class ModelStore implements Store, EventLog {
   }
 
   @Override
-  public boolean isGathered(String name) {
-    return false;
+  public Set<String> gathered() {
+    return Set.of();
   }
 
   @Override

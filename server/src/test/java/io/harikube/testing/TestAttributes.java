@@ -6,6 +6,7 @@ import io.harikube.store.Bytes;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -16,6 +17,12 @@ public final class TestAttributes {
   /** Knows another name besides: what values have under {@code +c}. */
   public static final class Growing implements AttributeReader {
     private final AtomicLong generation = new AtomicLong();
+    private volatile Runnable before = () -> {};
+
+    /** What is to happen before each reading. */
+    public void beforeReading(Runnable newBefore) {
+      before = newBefore;
+    }
 
     /** From now on there are attributes that have been added, or no more. */
     public void grow() {
@@ -24,9 +31,13 @@ public final class TestAttributes {
 
     @Override
     public Attributes read(Bytes key, Bytes value) {
+      before.run();
       Attributes attributes = TestAttributes.read(key, value);
+      if (generation.get() % 2 == 1) {
+        return new Attributes(attributes.values(), Set.of(Attributes.added("c")));
+      }
       Map<String, String> values = new HashMap<>(attributes.values());
-      values.keySet().removeIf(name -> Attributes.isAdded(name) && generation.get() % 2 == 0);
+      values.keySet().removeIf(Attributes::isAdded);
       return new Attributes(values);
     }
 

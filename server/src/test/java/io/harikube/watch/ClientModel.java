@@ -73,7 +73,7 @@ final class ClientModel {
     }
 
     private static boolean matches(Filter filter, KeyValue kv) {
-      return filter.matches(TestAttributes.read(kv.key(), kv.value()));
+      return filter.matches(kv.key(), TestAttributes.read(kv.key(), kv.value()));
     }
   }
 

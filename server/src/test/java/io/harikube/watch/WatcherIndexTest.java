@@ -2,11 +2,17 @@ package io.harikube.watch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
+import io.harikube.store.Filter.Operator;
+import io.harikube.store.Filter.Requirement;
 import io.harikube.store.KeyRange;
+import io.harikube.testing.TestAttributes;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -71,6 +77,39 @@ class WatcherIndexTest {
     all.forEach(index::remove);
     assertThat(index.isEmpty()).isTrue();
     assertThat(index.groups()).isEmpty();
+  }
+
+  @Test
+  void aWatchByAFieldThatIsReadNoMoreGetsAllEvents() {
+    String name = Attributes.added("c");
+    FilteredWatchers watchers = new FilteredWatchers();
+    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
+    Watcher watcher =
+        new Watcher(
+            stream,
+            1,
+            new WatchRequest(
+                0,
+                KeyRange.prefix(Bytes.of("a")),
+                0,
+                false,
+                false,
+                false,
+                false,
+                false,
+                new Selection(filter, TestAttributes::read)),
+            1);
+    watchers.add(watcher);
+    Bytes key = Bytes.of("a/1");
+    Attributes one = new Attributes(Map.of(name, "1"), Set.of(name));
+    Attributes two = new Attributes(Map.of(name, "2"), Set.of(name));
+    Attributes none = new Attributes(Map.of());
+    assertThat(watchers.candidates(new Selection.Sides(key, one, null))).containsExactly(watcher);
+    assertThat(watchers.candidates(new Selection.Sides(key, two, null))).isEmpty();
+    assertThat(watchers.candidates(new Selection.Sides(key, none, null))).containsExactly(watcher);
+    assertThat(new Selection.Sides(key, none, null).match(filter)).isTrue();
+    watchers.remove(watcher);
+    assertThat(watchers.candidates(new Selection.Sides(key, none, null))).isEmpty();
   }
 
   private static KeyRange range(Random random) {

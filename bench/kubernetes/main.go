@@ -1,0 +1,86 @@
+// Command kubernetes measures Kubernetes control planes on HariKube and on etcd.
+//
+//	kubernetes memory      what a growing number of custom resources costs in memory
+//	kubernetes selectors   how long a list of 1 among many takes
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// options are for all measurements.
+type options struct {
+	bin, out string
+	systems  []string
+	counts   []int
+	clients  int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench/kubernetes:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	what := ""
+	if len(args) > 0 {
+		what, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("kubernetes "+what, flag.ContinueOnError)
+	var o options
+	var systems, counts string
+	flags.StringVar(&o.bin, "bin", "build/bin", "folder of the programs")
+	flags.StringVar(&o.out, "out", "build/bench-kubernetes", "folder for results, profiles, and data")
+	flags.IntVar(&o.clients, "clients", 16, "how many objects are created at a time")
+	flags.StringVar(&systems, "systems", "sqlite,postgres,etcd", "what to measure; etcd is Kubernetes without patches")
+	var measure func(context.Context, options) error
+	switch what {
+	case "memory":
+		flags.StringVar(&counts, "counts", "2000,200000", "numbers of objects to measure at")
+		measure = memory
+	case "selectors":
+		flags.StringVar(&counts, "counts", "1000,1000000", "numbers of objects to measure at")
+		measure = selectors
+	default:
+		return fmt.Errorf("%q is no measurement: memory or selectors", what)
+	}
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	o.systems = strings.Split(systems, ",")
+	for _, text := range strings.Split(counts, ",") {
+		count, err := strconv.Atoi(text)
+		if err != nil || count < 1 || (len(o.counts) > 0 && count <= o.counts[len(o.counts)-1]) {
+			return fmt.Errorf("-counts %s: not positive numbers in ascending order", counts)
+		}
+		o.counts = append(o.counts, count)
+	}
+	for _, folder := range []*string{&o.bin, &o.out} {
+		path, err := filepath.Abs(*folder)
+		if err != nil {
+			return err
+		}
+		*folder = path
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	return measure(ctx, o)
+}

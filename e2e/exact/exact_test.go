@@ -1,0 +1,100 @@
+package exact
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// TestExact asks Kubernetes as it is and Kubernetes on HariKube the same, while the same changes are made.
+func TestExact(t *testing.T) {
+	all := newSystems(t)
+	all.start(t)
+	r := newRun(t, all, slices.Concat([]*kind{widgets, widgets, widgets, gadgets, pods}, builtIn))
+	r.prepare()
+	r.change(150)
+	for range number(t, "HARIKUBE_EXACT_ROUNDS", 3) {
+		r.round()
+	}
+	r.kinds = []*kind{widgets}
+	r.definitionChanges()
+}
+
+// definitionChanges has definitions change while objects of them are changed, watched and listed.
+func (r *run) definitionChanges() {
+	const definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.filters.test"
+	patchDefinition := func(patch ...any) {
+		r.Helper()
+		for i, one := range r.ask(r.T, request{method: "PATCH", path: definition, body: patch, contentType: "application/json-patch+json"}) {
+			if one.code != http.StatusOK {
+				r.Fatalf("%s: %s", r.systems[i].name, encode(one.body))
+			}
+		}
+	}
+	during := func(served func()) {
+		r.Helper()
+		var watches []*watch
+		// A watch by a field that is none any more ends, sooner or later.
+		for range 8 {
+			watches = append(watches, r.watchSince(pick(r.rand, r.versions), "spec.tone"))
+		}
+		r.change(15)
+		served()
+		for range 8 {
+			watches = append(watches, r.watchSince(pick(r.rand, r.versions), ""))
+		}
+		r.lists(20)
+		r.change(15)
+		r.lists(10)
+		r.finish(watches)
+	}
+	byTone := request{method: "GET", path: "/apis/filters.test/v1/widgets", query: url.Values{"fieldSelector": {"spec.tone=low"}}}
+	during(func() {
+		patchDefinition(map[string]any{"op": "add", "path": "/spec/versions/0/selectableFields/-", "value": map[string]any{"jsonPath": ".spec.tone"}})
+		r.until(byTone, is(http.StatusOK))
+	})
+	during(func() {
+		patchDefinition(map[string]any{"op": "replace", "path": "/spec/versions/0/selectableFields/0", "value": map[string]any{"jsonPath": ".spec.shape"}},
+			map[string]any{"op": "replace", "path": "/spec/versions/0/selectableFields/3", "value": map[string]any{"jsonPath": ".spec.color"}},
+			map[string]any{"op": "remove", "path": "/spec/versions/0/selectableFields/4"})
+		r.until(byTone, is(http.StatusBadRequest))
+	})
+	during(func() {
+		patchDefinition(map[string]any{"op": "replace", "path": "/spec/versions/0/storage", "value": false},
+			map[string]any{"op": "replace", "path": "/spec/versions/1/storage", "value": true})
+		r.storedAs("filters.test/v2")
+	})
+}
+
+// storedAs returns when all systems store widgets in a version.
+func (r *run) storedAs(version string) {
+	r.Helper()
+	const widget = "/apis/filters.test/v1/namespaces/default/widgets/probe"
+	r.mustCreate(path.Dir(widget), map[string]any{
+		"apiVersion": "filters.test/v1", "kind": "Widget", "metadata": map[string]any{"name": "probe"},
+	})
+	stores := make([]*clientv3.Client, len(r.systems))
+	for i, s := range r.systems {
+		stores[i] = s.store(r.T)
+	}
+	writes := 0
+	r.eventually("widgets are stored as "+version, func() bool {
+		writes++
+		body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"write": strconv.Itoa(writes)}}}
+		r.ask(r.T, request{method: "PATCH", path: widget, body: body, contentType: mergePatch})
+		return !slices.ContainsFunc(stores, func(store *clientv3.Client) bool {
+			response, err := store.Get(r.Context(), "/registry/filters.test/widgets/default/probe")
+			if err != nil {
+				r.Fatal(err)
+			}
+			return len(response.Kvs) != 1 || !strings.Contains(string(response.Kvs[0].Value), `"`+version+`"`)
+		})
+	})
+	r.ask(r.T, request{method: "DELETE", path: widget})
+}
