@@ -5,8 +5,9 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-# The minor version of Kubernetes that is built and run.
+# The minor version of Kubernetes that is built and run, and the others that can be.
 K8S ?= 1.36
+other_minors := $(filter-out $(K8S),$(notdir $(wildcard images/kubernetes/1.*)))
 
 bin := build/bin
 lib := build/lib
@@ -47,7 +48,7 @@ $(lib)/find-jdk: $(launcher)/find-jdk
 	@mkdir -p $(@D) && cp $< $@
 
 .PHONY: kubernetes
-kubernetes: build/kubernetes/$(K8S)/.built ## The patched Kubernetes alone; K8S=1.36 is the minor version.
+kubernetes: build/kubernetes/$(K8S)/.built ## The patched Kubernetes alone. K8S=1.36, 1.35 or 1.34, as for all that runs it.
 	@mkdir -p $(bin) && ln -f build/kubernetes/$(K8S)/bin/* $(bin)/
 
 build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
@@ -56,12 +57,12 @@ build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubern
 	@touch $@
 
 .PHONY: kubernetes-unpatched
-kubernetes-unpatched: $(bin)/unpatched/kube-apiserver ## The API server as Kubernetes has it, to compare with.
+kubernetes-unpatched: build/kubernetes/$(K8S)-unpatched/.built ## The API server as Kubernetes has it, to compare with. K8S=
+	@mkdir -p $(bin)/unpatched && ln -f build/kubernetes/$(K8S)-unpatched/bin/kube-apiserver $(bin)/unpatched/
 
-$(bin)/unpatched/kube-apiserver: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
+build/kubernetes/$(K8S)-unpatched/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
     images/kubernetes/cmd/kube-apiserver/*.go)
-	@images/kubernetes/build $(K8S) build/kubernetes/$(K8S)-unpatched unpatched
-	@mkdir -p $(@D) && ln -f build/kubernetes/$(K8S)-unpatched/bin/kube-apiserver $@
+	@images/kubernetes/build $(K8S) $(@D) unpatched
 	@touch $@
 
 .PHONY: etcd
@@ -107,7 +108,7 @@ run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/e2e/run ## Kube
 # A part of the tests is a target that runs its command under $(tally), which counts. Other makefiles
 # add parts: `test_parts += NAME`.
 test_parts := test-java test-e2e
-test_long_parts := test-java-long
+test_long_parts := test-java-long test-kubernetes-minors
 tally = build/e2e/tally part -name $@ -results build/test
 
 # Runs all the parts, whatever becomes of each, and ends with the sum.
@@ -133,6 +134,19 @@ test-java-long: build/e2e/tally
 .PHONY: test-e2e
 test-e2e: build kubernetes-unpatched build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
 	@$(tally) go test -C e2e -count=1 -timeout=30m -json ./...
+
+kubernetes_tests = go test -C e2e -count=1 -timeout=30m -json -run "$(RUN)" .
+
+.PHONY: test-kubernetes
+test-kubernetes: build build/e2e/tally test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
+	@$(tally) $(kubernetes_tests)
+
+# build/bin has the programs of one minor version at a time; in the end those of K8S= again.
+.PHONY: test-kubernetes-minors
+test-kubernetes-minors: build build/e2e/tally test-postgres ## The same with the minor versions other than K8S=.
+	@$(tally) sh -c 'failed=; for minor in $(other_minors); do \
+	  $(MAKE) kubernetes K8S=$$minor >&2 && $(kubernetes_tests) || failed=1; done; \
+	  $(MAKE) kubernetes >&2; test -z "$$failed"'
 
 # The PostgreSQL of the Java tests, for the others: a program that runs one as long as its input is open.
 test_postgres := server/src/test/launcher/test-postgres

@@ -1,8 +1,10 @@
 # Kubernetes' own tests against the store: the storage tests of k8s.io/apiserver and the integration
-# tests of k8s.io/kubernetes. docs/conformance.md says what they are and has the results.
+# tests of k8s.io/kubernetes, both with our patch. docs/conformance.md says what they are and has the
+# results.
 #
-#   make test-storage      [STORE=etcd|sqlite|postgres] [RUN=regexp] [STORAGE_PKG=pkg/storage/etcd3,…]
-#   make test-integration  [STORE=…] [PKG=garbagecollector,…] [RUN=regexp] [RESUME=1]
+#   make test-storage         [K8S=1.36] [STORE=etcd|sqlite|postgres] [RUN=regexp] [STORAGE_PKG=pkg/storage/etcd3,…]
+#   make test-storage-minors  the same for the other minor versions
+#   make test-integration     [STORE=…] [PKG=garbagecollector,…] [RUN=regexp] [RESUME=1]
 #   make conformance-report
 #
 # Without STORE they run on SQLite and on PostgreSQL: the one that HARIKUBE_TEST_POSTGRES is the URL of,
@@ -13,20 +15,26 @@ CONFORMANCE_STORES = $(or $(STORE),sqlite postgres)
 STORAGE_PKG ?= pkg/storage/etcd3
 
 test_parts += test-storage
-test_long_parts += test-integration
+test_long_parts += test-storage-minors test-integration
 
 # $(1): a command that is run for each $$store; all of them are run, whatever becomes of each.
 on_stores = e2e/with-postgres sh -c 'failed=; for store in $(CONFORMANCE_STORES); do \
   $(1) || failed=1; done; test -z "$$failed"'
 
+storage_tests = go run -C e2e/storage . -json -kubernetes $(1) -store $$store \
+  -packages "$(STORAGE_PKG)" -run "$(RUN)"
+
 .PHONY: test-storage
-test-storage: server etcd test-postgres build/e2e/tally ## Kubernetes' storage tests on HariKube. STORE=, RUN=
-	@$(tally) $(call on_stores,go run -C e2e/storage . -json -store $$store \
-	  -packages "$(STORAGE_PKG)" -run "$(RUN)")
+test-storage: server etcd test-postgres build/e2e/tally ## Kubernetes' storage tests on HariKube. K8S=, STORE=, RUN=
+	@$(tally) $(call on_stores,$(call storage_tests,$(K8S)))
+
+.PHONY: test-storage-minors
+test-storage-minors: server etcd test-postgres build/e2e/tally ## The same with the minor versions other than K8S=.
+	@$(tally) $(call on_stores,for minor in $(other_minors); do $(call storage_tests,$$minor) || failed=1; done; true)
 
 .PHONY: test-integration
 test-integration: server etcd test-postgres build/e2e/tally ## Kubernetes' integration tests on HariKube. STORE=, PKG=, RUN=
-	@$(tally) $(call on_stores,go run -C e2e/integration . -json -store $$store -run "$(RUN)" \
+	@$(tally) $(call on_stores,go run -C e2e/integration . -json -kubernetes $(K8S) -store $$store -run "$(RUN)" \
 	  $(if $(PKG),-packages "$(PKG)") $(if $(RESUME),-resume))
 
 .PHONY: conformance-report

@@ -152,6 +152,9 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		"--service-account-key-file=" + c.pki.path("service-account.key"),
 		"--service-account-signing-key-file=" + c.pki.path("service-account.key"),
 		"--service-cluster-ip-range=" + serviceRange,
+		// What manifests/skip-controller-manager-metadata-caching.yaml needs before 1.36.
+		"--feature-gates=MutatingAdmissionPolicy=true",
+		"--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",

@@ -8,14 +8,12 @@ package main
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path"
 	"path/filepath"
@@ -27,6 +25,7 @@ import (
 	"github.com/lib/pq"
 
 	"harikube/e2e/storage/gotest"
+	"harikube/e2e/storage/source"
 	"harikube/e2e/storage/store"
 )
 
@@ -88,7 +87,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	source, err := prepare(ctx, work)
+	tests, err := prepare(ctx, work)
 	if err != nil {
 		return false, err
 	}
@@ -109,7 +108,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	var results []gotest.Result
 	all := strings.Split(o.packages, ",")
 	for _, pkg := range all {
-		r, err := runPackage(ctx, o, pkg, server, source, work, events, progress)
+		r, err := runPackage(ctx, o, pkg, server, tests, work, events, progress)
 		if errors.Is(err, gotest.ErrNoMatch) && len(all) > 1 {
 			continue
 		}
@@ -141,12 +140,12 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	return failed, nil
 }
 
-func runPackage(ctx context.Context, o options, pkg, server, source, work string, events, progress io.Writer) (gotest.Result, error) {
+func runPackage(ctx context.Context, o options, pkg, server, tests, work string, events, progress io.Writer) (gotest.Result, error) {
 	name := strings.ReplaceAll(pkg, "/", "_")
 	binary := filepath.Join(work, "bin", name+".test")
 	fmt.Fprintf(progress, "compiling %s\n", path.Join(module, pkg))
 	// The tag chooses the clients of package common: Go's, not etcdctl.
-	if err := store.Go(ctx, source, "test", "-tags", "integration", "-c", "-o", binary, "./"+pkg); err != nil {
+	if err := store.Go(ctx, tests, "test", "-tags", "integration", "-c", "-o", binary, "./"+pkg); err != nil {
 		return gotest.Result{}, err
 	}
 
@@ -176,7 +175,7 @@ func runPackage(ctx context.Context, o options, pkg, server, source, work string
 	b := gotest.Binary{
 		Path:    binary,
 		Package: path.Join(module, pkg),
-		Dir:     filepath.Join(source, pkg),
+		Dir:     filepath.Join(tests, pkg),
 		Env: []string{
 			"ETCD_SUITES_STORE=" + o.store,
 			"ETCD_SUITES_SERVER=" + server,
@@ -240,25 +239,8 @@ func findServer(name, build string) (string, error) {
 // ours, too: the module's own looks for etcd's other modules in the folders beside it.
 func prepare(ctx context.Context, work string) (string, error) {
 	copied := filepath.Join(work, "tests-"+version)
-	if _, err := os.Stat(copied); os.IsNotExist(err) {
-		// In the folder of our go.mod for these tests, so that its go.sum holds for them.
-		download := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version)
-		out, err := download.Output()
-		var answer struct{ Dir, Error string }
-		if jsonErr := json.Unmarshal(out, &answer); jsonErr != nil || answer.Error != "" {
-			return "", fmt.Errorf("go mod download %s@%s: %v %s", module, version, err, answer.Error)
-		}
-		// The copy gets its name when it is complete.
-		partial := copied + ".partial"
-		if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(work, 0o755)); err != nil {
-			return "", err
-		}
-		if err := os.CopyFS(partial, os.DirFS(answer.Dir)); err != nil {
-			return "", err
-		}
-		if err := os.Rename(partial, copied); err != nil {
-			return "", err
-		}
+	if err := source.Copy(ctx, ".", module, version, copied); err != nil {
+		return "", err
 	}
 	ours, err := filepath.Glob("testdata/framework/integration/*.go")
 	if err != nil {

@@ -1,4 +1,5 @@
-// Command integration runs Kubernetes' own integration tests, unmodified, on a store of our choice.
+// Command integration runs Kubernetes' own integration tests, unmodified, on a store of our choice. The
+// Kubernetes that they test is the one with our patch.
 //
 // These tests start real API servers in the test process and take their store from
 // KUBE_INTEGRATION_ETCD_URL. Every package gets a store of its own, and finds an executable named etcd
@@ -12,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -21,10 +21,14 @@ import (
 	"time"
 
 	"harikube/e2e/storage/gotest"
+	"harikube/e2e/storage/source"
 	"harikube/e2e/storage/store"
 )
 
-const prefix = "k8s.io/kubernetes/test/integration/"
+const (
+	prefix   = "k8s.io/kubernetes/test/integration/"
+	versions = "kubernetes" // folder of the go.mod that the tests are compiled with
+)
 
 // packages are those that exercise the store: what it must keep, order, watch and collect. The others
 // test the scheduler, controllers and API machinery above it.
@@ -34,18 +38,20 @@ var packages = []string{
 }
 
 type options struct {
-	store    string
-	packages string
-	run      string
-	timeout  time.Duration
-	resume   bool
-	build    string
-	json     bool
+	store      string
+	kubernetes string
+	packages   string
+	run        string
+	timeout    time.Duration
+	resume     bool
+	build      string
+	json       bool
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.store, "store", "sqlite", "etcd, sqlite or postgres")
+	flag.StringVar(&o.kubernetes, "kubernetes", "1.36", "minor version")
 	flag.StringVar(&o.packages, "packages", strings.Join(packages, ","), "below "+prefix+", separated by commas")
 	flag.StringVar(&o.run, "run", "", "only the tests that match, as of go test -run; the result is not kept")
 	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "for a package")
@@ -87,7 +93,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		return false, err
 	}
 	work := filepath.Join(build, "integration-tests")
-	tree, err := sourceTree(ctx, work)
+	tree, modFile, err := patched(ctx, o.kubernetes, build, work)
 	if err != nil {
 		return false, err
 	}
@@ -95,7 +101,8 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	var results []gotest.Result
 	for _, name := range strings.Split(o.packages, ",") {
 		if o.resume && o.run == "" {
-			r, ok, err := gotest.Load(filepath.Join(build, "conformance"), o.store, prefix+name)
+			r := gotest.Result{Package: prefix + name, Kubernetes: o.kubernetes, Store: o.store}
+			r, ok, err := r.Load(filepath.Join(build, "conformance"))
 			if err != nil {
 				return false, err
 			}
@@ -105,10 +112,11 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 				continue
 			}
 		}
-		r, err := runPackage(ctx, o, s, name, work, tree)
+		r, err := runPackage(ctx, o, s, name, work, tree, modFile)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", name, err)
 		}
+		r.Kubernetes = o.kubernetes
 		if o.run == "" {
 			if err := r.Save(filepath.Join(build, "conformance")); err != nil {
 				return false, err
@@ -131,10 +139,10 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	return failed, nil
 }
 
-func runPackage(ctx context.Context, o options, s store.Store, name, work, tree string) (gotest.Result, error) {
+func runPackage(ctx context.Context, o options, s store.Store, name, work, tree, modFile string) (gotest.Result, error) {
 	fmt.Printf("compiling %s\n", name)
 	binary := filepath.Join(work, "bin", strings.ReplaceAll(name, "/", "_")+".test")
-	if err := store.Go(ctx, "kubernetes", "test", "-c", "-o", binary, prefix+name); err != nil {
+	if err := store.Go(ctx, versions, "test", "-modfile", modFile, "-c", "-o", binary, prefix+name); err != nil {
 		return gotest.Result{}, err
 	}
 	// Not below the build folder: tests make Unix sockets there, whose paths must be short.
@@ -178,82 +186,26 @@ func runPackage(ctx context.Context, o options, s store.Store, name, work, tree 
 // keep no such bit.
 var executables = []string{"client/testdata/exec-plugin.sh"}
 
-// sourceTree lays out Kubernetes' modules as its repository has them: tests read files by paths like
-// ../../../staging/src/k8s.io/api/testdata. The tests are copied, the rest is links into the module cache.
-func sourceTree(ctx context.Context, work string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Version}} {{.Dir}}", "all")
-	cmd.Dir, cmd.Stderr = "kubernetes", os.Stderr
-	out, err := cmd.Output()
+// patched returns the folder of the Kubernetes with our patch that the tests are of, and the go.mod to
+// compile them with.
+func patched(ctx context.Context, minor, build, work string) (tree, modFile string, err error) {
+	version, err := source.Version(ctx, versions)
 	if err != nil {
-		return "", fmt.Errorf("go list -m all: %w", err)
+		return "", "", err
 	}
-	var version, kubernetes string
-	staging := map[string]string{} // name to folder
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Fields(line)
-		if len(fields) != 3 {
-			continue // a module that no package needs is not in the cache
-		}
-		name, ours := strings.CutPrefix(fields[0], "k8s.io/")
-		if name == "kubernetes" {
-			version, kubernetes = fields[1], fields[2]
-		} else if ours && !strings.Contains(name, "/") {
-			staging[name] = fields[2]
-		}
+	k, err := source.Patched(ctx, "../..", build, minor)
+	if err != nil {
+		return "", "", err
 	}
-
-	tree := filepath.Join(work, "kubernetes-"+version)
-	if _, err := os.Stat(tree); err == nil {
-		return tree, nil
-	}
-	// It gets its name when it is complete.
-	partial := tree + ".partial"
-	if err := os.RemoveAll(partial); err != nil {
-		return "", err
-	}
-	if err := linkEntries(kubernetes, partial, "staging", "test"); err != nil {
-		return "", err
-	}
-	if err := linkEntries(filepath.Join(kubernetes, "test"), filepath.Join(partial, "test"), "integration"); err != nil {
-		return "", err
-	}
-	tests := filepath.Join("test", "integration")
-	if err := os.CopyFS(filepath.Join(partial, tests), os.DirFS(filepath.Join(kubernetes, tests))); err != nil {
-		return "", err
+	if k.Version != version {
+		return "", "", fmt.Errorf("there are integration tests of Kubernetes %s only, not of %s: see e2e/integration/kubernetes/go.mod",
+			version, k.Version)
 	}
 	for _, file := range executables {
-		if err := os.Chmod(filepath.Join(partial, tests, file), 0o755); err != nil {
-			return "", err
+		if err := os.Chmod(filepath.Join(k.Dir, "test", "integration", file), 0o755); err != nil {
+			return "", "", err
 		}
 	}
-	modules := filepath.Join(partial, "staging", "src", "k8s.io")
-	if err := os.MkdirAll(modules, 0o755); err != nil {
-		return "", err
-	}
-	for name, dir := range staging {
-		if err := os.Symlink(dir, filepath.Join(modules, name)); err != nil {
-			return "", err
-		}
-	}
-	return tree, os.Rename(partial, tree)
-}
-
-// linkEntries makes the folder to with a link to every entry of the folder from that is not left out.
-func linkEntries(from, to string, except ...string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if slices.Contains(except, e.Name()) {
-			continue
-		}
-		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
+	modFile, err = k.ModFile(ctx, filepath.Join(versions, "go.mod"), work)
+	return k.Dir, modFile, err
 }

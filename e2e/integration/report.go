@@ -88,7 +88,7 @@ func load(kept string) ([]gotest.Result, error) {
 		return nil, errors.New("nothing has been run yet")
 	}
 	slices.SortStableFunc(results, func(a, b gotest.Result) int {
-		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(slices.Index(stores, a.Store), slices.Index(stores, b.Store)))
+		return cmp.Or(cmp.Compare(a.Title(), b.Title()), cmp.Compare(slices.Index(stores, a.Store), slices.Index(stores, b.Store)))
 	})
 	return results, nil
 }
@@ -97,22 +97,28 @@ func table(results []gotest.Result) string {
 	var b strings.Builder
 	b.WriteString("| package | tests | etcd | SQLite | PostgreSQL |\n|---|---:|---|---|---|\n")
 	for len(results) > 0 {
-		pkg := results[0].Package
+		title := results[0].Title()
 		cells := map[string]string{}
 		tests := 0
-		for len(results) > 0 && results[0].Package == pkg {
+		for len(results) > 0 && results[0].Title() == title {
 			r := results[0]
 			tests = max(tests, len(r.Tests))
 			cells[r.Store] = cell(r)
 			results = results[1:]
 		}
-		fmt.Fprintf(&b, "| `%s` | %d |", pkg, tests)
+		fmt.Fprintf(&b, "| %s | %d |", quoted(title), tests)
 		for _, s := range stores {
 			fmt.Fprintf(&b, " %s |", cmp.Or(cells[s], "not run"))
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// quoted has the package of a title as code, without the version.
+func quoted(title string) string {
+	pkg, version, _ := strings.Cut(title, " ")
+	return strings.TrimSpace("`" + pkg + "` " + version)
 }
 
 func cell(r gotest.Result) string {
@@ -130,7 +136,7 @@ func failures(results []gotest.Result) string {
 	var b strings.Builder
 	for _, r := range results {
 		if names := r.Failed(); len(names) > 0 {
-			fmt.Fprintf(&b, "- Failed on %s in `%s`: `%s`\n", r.Store, r.Package, strings.Join(names, "`, `"))
+			fmt.Fprintf(&b, "- Failed on %s in %s: `%s`\n", r.Store, quoted(r.Title()), strings.Join(names, "`, `"))
 		}
 	}
 	if b.Len() > 0 {

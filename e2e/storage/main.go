@@ -1,8 +1,9 @@
 // Command storage runs Kubernetes' own storage tests, unmodified, against a server in a process of its
 // own: a real etcd, or HariKube on SQLite or PostgreSQL.
 //
-// It copies k8s.io/apiserver out of the module cache, puts testdata/test_server.go in the place of the
-// one file through which the tests reach their server, compiles the test packages and runs them.
+// It lays out the Kubernetes of a minor version with our patch, compiles the test packages with
+// testdata/test_server.go in the place of the one file through which the tests reach their server, and
+// runs them.
 package main
 
 import (
@@ -12,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path"
 	"path/filepath"
@@ -22,29 +22,31 @@ import (
 	"time"
 
 	"harikube/e2e/storage/gotest"
+	"harikube/e2e/storage/source"
 	"harikube/e2e/storage/store"
 )
 
 const (
 	module      = "k8s.io/apiserver"
 	replacement = "pkg/storage/etcd3/testserver/test_server.go"
+	repository  = "../.."
 )
 
 type options struct {
-	store    string
-	version  string
-	packages string
-	run      string
-	timeout  time.Duration
-	spares   int
-	build    string
-	json     bool
+	store      string
+	kubernetes string
+	packages   string
+	run        string
+	timeout    time.Duration
+	spares     int
+	build      string
+	json       bool
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.store, "store", "sqlite", "etcd, sqlite or postgres")
-	flag.StringVar(&o.version, "version", "v0.36.3", "of "+module)
+	flag.StringVar(&o.kubernetes, "kubernetes", "1.36", "minor version")
 	flag.StringVar(&o.packages, "packages", "pkg/storage/etcd3", "packages of "+module+", separated by commas")
 	flag.StringVar(&o.run, "run", "", "only the tests that match, as of go test -run; the result is not kept")
 	flag.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for a package")
@@ -70,12 +72,21 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	work := filepath.Join(build, "storage-tests")
+	work := filepath.Join(build, "storage-tests", o.kubernetes)
 	server, err := store.Find(ctx, o.store, ".", build)
 	if err != nil {
 		return false, err
 	}
-	source, err := prepare(ctx, work, o.version)
+	tree, err := source.Patched(ctx, repository, build, o.kubernetes)
+	if err != nil {
+		return false, err
+	}
+	apiserver := filepath.Join(tree.Dir, "staging", "src", module)
+	modFile, err := tree.ModFile(ctx, filepath.Join(apiserver, "go.mod"), work)
+	if err != nil {
+		return false, err
+	}
+	overlay, err := writeOverlay(work, filepath.Join(apiserver, replacement), "testdata/test_server.go")
 	if err != nil {
 		return false, err
 	}
@@ -98,14 +109,15 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	var results []gotest.Result
 	for _, pkg := range strings.Split(o.packages, ",") {
 		binary := filepath.Join(work, strings.ReplaceAll(pkg, "/", "_")+".test")
-		fmt.Fprintf(progress, "compiling %s\n", path.Join(module, pkg))
-		if err := store.Go(ctx, source, "test", "-c", "-o", binary, "./"+pkg); err != nil {
+		fmt.Fprintf(progress, "compiling %s of Kubernetes %s\n", path.Join(module, pkg), tree.Version)
+		if err := store.Go(ctx, apiserver, "test", "-modfile", modFile, "-overlay", overlay,
+			"-c", "-o", binary, "./"+pkg); err != nil {
 			return false, err
 		}
 		b := gotest.Binary{
 			Path:    binary,
 			Package: path.Join(module, pkg),
-			Dir:     filepath.Join(source, pkg),
+			Dir:     filepath.Join(apiserver, pkg),
 			Env: append(server.Env,
 				"STORAGE_TEST_SERVER="+server.Executable,
 				"STORAGE_TEST_SPARES="+strconv.Itoa(o.spares),
@@ -119,6 +131,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		r.Kubernetes = o.kubernetes
 		if o.run == "" {
 			if err := r.Save(filepath.Join(build, "conformance")); err != nil {
 				return false, err
@@ -136,33 +149,16 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	return failed, nil
 }
 
-// prepare returns a copy of the module in which the tests reach the server of our choice.
-func prepare(ctx context.Context, work, version string) (string, error) {
-	copied := filepath.Join(work, "apiserver-"+version)
-	if _, err := os.Stat(copied); os.IsNotExist(err) {
-		out, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version).Output()
-		var download struct{ Dir, Error string }
-		if jsonErr := json.Unmarshal(out, &download); jsonErr != nil || download.Error != "" {
-			return "", fmt.Errorf("go mod download %s@%s: %v %s", module, version, err, download.Error)
-		}
-		// The copy gets its name when it is complete.
-		partial := copied + ".partial"
-		if err := os.RemoveAll(partial); err != nil {
-			return "", err
-		}
-		if err := os.MkdirAll(work, 0o755); err != nil {
-			return "", err
-		}
-		if err := os.CopyFS(partial, os.DirFS(download.Dir)); err != nil {
-			return "", err
-		}
-		if err := os.Rename(partial, copied); err != nil {
-			return "", err
-		}
-	}
-	ours, err := os.ReadFile("testdata/test_server.go")
+// writeOverlay writes what go's option -overlay takes, with one file in the place of another.
+func writeOverlay(work, replaced, by string) (string, error) {
+	by, err := filepath.Abs(by)
 	if err != nil {
 		return "", err
 	}
-	return copied, os.WriteFile(filepath.Join(copied, replacement), ours, 0o644)
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{replaced: by}})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(work, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o644)
 }

@@ -48,6 +48,9 @@ type Result struct {
 	Store   string  `json:"store"`   // etcd, sqlite, postgres
 	Seconds float64 `json:"seconds"`
 	Tests   []Test  `json:"tests"`
+
+	// Kubernetes is the minor version that a package of Kubernetes belongs to; our patch is part of it.
+	Kubernetes string `json:"kubernetes,omitempty"`
 }
 
 // Count says how many tests ended this way.
@@ -74,20 +77,28 @@ func (r Result) Failed() []string {
 
 // String is the line that is counted in the end: "… 73 passed, 1 failed, 2 skipped (80 s)".
 func (r Result) String() string {
-	s := fmt.Sprintf("%s on %s: %d passed, %d failed", r.Package, r.Store, r.Count(Pass), r.Count(Fail))
+	s := fmt.Sprintf("%s on %s: %d passed, %d failed", r.Title(), r.Store, r.Count(Pass), r.Count(Fail))
 	if n := r.Count(Skip); n > 0 {
 		s += fmt.Sprintf(", %d skipped", n)
 	}
 	return s + fmt.Sprintf(" (%.0f s)", r.Seconds)
 }
 
-func file(dir, store, pkg string) string {
-	return filepath.Join(dir, store, strings.ReplaceAll(pkg, "/", "_")+".json")
+// Title is the package, and the version of Kubernetes that it is of.
+func (r Result) Title() string {
+	if r.Kubernetes == "" {
+		return r.Package
+	}
+	return r.Package + " " + r.Kubernetes
 }
 
-// Save keeps the result under dir until the next one of the same package and store.
+func (r Result) file(dir string) string {
+	return filepath.Join(dir, r.Store, strings.NewReplacer("/", "_", " ", "_").Replace(r.Title())+".json")
+}
+
+// Save keeps the result under dir until the next one of the same package, version and store.
 func (r Result) Save(dir string) error {
-	path := file(dir, r.Store, r.Package)
+	path := r.file(dir)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -102,16 +113,16 @@ func (r Result) Save(dir string) error {
 	return os.Rename(path+".tmp", path)
 }
 
-// Load reads what Save kept; ok is false if there is none.
-func Load(dir, store, pkg string) (r Result, ok bool, err error) {
-	data, err := os.ReadFile(file(dir, store, pkg))
+// Load reads what Save kept of the same package, version and store; ok is false if there is nothing.
+func (r Result) Load(dir string) (kept Result, ok bool, err error) {
+	data, err := os.ReadFile(r.file(dir))
 	if os.IsNotExist(err) {
 		return r, false, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(data, &r)
+		err = json.Unmarshal(data, &kept)
 	}
-	return r, err == nil, err
+	return kept, err == nil, err
 }
 
 // Binary is a compiled test package and how to run it.

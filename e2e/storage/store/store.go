@@ -74,10 +74,11 @@ func existing(variable, path string) (string, error) {
 	return path, nil
 }
 
-// Go runs the go command; what it says goes to the standard error.
+// Go runs the go command; what it says goes to the standard error. A go.work above is not looked at.
 func Go(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off") // Kubernetes' repository has one
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
