@@ -119,17 +119,14 @@ func (c *cluster) load(ctx context.Context, store *clientv3.Client, count int) e
 	for range loaders {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				last := min(int(next.Add(perTxn)), count)
-				first := last - perTxn
+				first := int(next.Add(perTxn)) - perTxn
 				if first >= count {
 					return
 				}
+				last := min(first+perTxn, count)
 				var ops []clientv3.Op
-				for i := max(first, c.objects); i < last; i++ {
+				for i := first; i < last; i++ {
 					ops = append(ops, clientv3.OpPut(fmt.Sprintf("%sw%d", prefix, i), c.stored(i)))
-				}
-				if len(ops) == 0 {
-					return
 				}
 				if _, err := store.Txn(ctx).Then(ops...).Commit(); err != nil {
 					cancel(err)
