@@ -66,13 +66,14 @@ public final class Definitions implements AutoCloseable {
     try {
       while (!closed) {
         try {
-          follow(revision);
-          revision = list();
+          follow(revision < 0 ? list() : revision);
         } catch (StoreException | CompletionException | IllegalStateException e) {
           if (!closed) {
             LOG.warn("custom resource definitions are read again: {}", e.getMessage());
           }
         }
+        // Never from where it began: an old definition is not to be learnt once more.
+        revision = -1;
         TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
       }
     } catch (InterruptedException e) {

@@ -52,11 +52,17 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     }
   }
 
+  /** Stands for all resources that may have been changed by a commit of too many events. */
+  private static final Resource ANY = new Resource("");
+
   private final KeySpace keys;
   private final KeyRange definitions;
   private final Map<Resource, Known> custom = new ConcurrentHashMap<>();
 
-  /** Custom resources whose definition has been changed, with the revision of the last change. */
+  /**
+   * Custom resources whose definition is being changed and not yet learnt, with the revision of the
+   * last change.
+   */
   private final Map<Resource, Long> changing = new ConcurrentHashMap<>();
 
   private final AtomicLong generation = new AtomicLong();
@@ -197,19 +203,21 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
    * default of which the attributes know nothing.
    */
   private Map<String, String> filterNames(Resource resource) {
-    return changing.containsKey(resource) ? Map.of() : names(resource, custom.get(resource));
+    boolean unsure = changing.containsKey(resource) || changing.containsKey(ANY);
+    Known known = custom.get(resource);
+    return unsure && known != null ? Map.of() : names(resource, known);
   }
 
   @Override
   public void committing(@Nullable List<Event> events, long revision) {
     if (events == null) {
-      custom.keySet().forEach(resource -> changing.put(resource, revision));
+      changing.put(ANY, revision);
       return;
     }
     for (Event event : events) {
       if (definitions.contains(event.kv().key())) {
         Resource resource = defined(event.kv().key());
-        if (resource != null && custom.containsKey(resource)) {
+        if (resource != null) {
           changing.put(resource, revision);
         }
       }

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
+import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -131,6 +133,25 @@ final class KubernetesSelectorsTest {
     assertThat(selectors.filter(RANGE, "a in", "=")).isEqualTo(Filter.NONE);
     assertThat(selectors.filter(KeyRange.prefix(Bytes.of("/other/")), "a=1", ""))
         .isEqualTo(Filter.NONE);
+  }
+
+  @Test
+  void fieldsFilterNothingUntilTheirDefinitionIsLearnt() {
+    define("None");
+    KeyRange pods = KeyRange.prefix(Bytes.of("/registry/pods/"));
+    selectors.committing(null, 7);
+    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
+    assertThat(selectors.filter(pods, "", "spec.nodeName=n").isEmpty()).isFalse();
+    selectors.learnt(6);
+    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
+    selectors.learnt(7);
+    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
+    Bytes other =
+        Bytes.of("/registry/apiextensions.k8s.io/customresourcedefinitions/others.example.com");
+    selectors.committing(
+        List.of(new Event(new KeyValue(other, 8, 8, 1, Bytes.of("{}"), 0), null)), 8);
+    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
+    assertThat(selectors.filter(RANGE, "a=1", "spec.color=red").requirements()).hasSize(2);
   }
 
   @Test
