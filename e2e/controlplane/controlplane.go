@@ -152,14 +152,13 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		"--service-account-key-file=" + c.pki.path("service-account.key"),
 		"--service-account-signing-key-file=" + c.pki.path("service-account.key"),
 		"--service-cluster-ip-range=" + serviceRange,
-		// What manifests/skip-controller-manager-metadata-caching.yaml needs before 1.36.
-		"--feature-gates=MutatingAdmissionPolicy=true",
+		// What manifests/skip-controller-manager-metadata-caching.yaml needs before 1.36; and the estimate
+		// would keep the size of every object in memory.
+		"--feature-gates=MutatingAdmissionPolicy=true,SizeBasedListCostEstimate=false",
 		"--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",
-		// It would keep the size of every object in memory.
-		"--feature-gates=SizeBasedListCostEstimate=false",
 	}, c.config.APIServerArgs)}
 	return c.startProcess(ctx, server, url, c.pki.probe(url+"/readyz"))
 }
