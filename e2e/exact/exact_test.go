@@ -24,7 +24,9 @@ func TestExact(t *testing.T) {
 		r.round()
 	}
 	r.kinds = []*kind{widgets}
+	r.redefined = true
 	r.definitionChanges()
+	r.redefined = false
 	r.crowd()
 }
 

@@ -33,6 +33,7 @@ type run struct {
 	// versions are the resource versions that each system gave to a change, since the last compaction.
 	versions    [][]string
 	differences int
+	redefined   bool // whether definitions have changed under watches
 	// What has been made and compared so far.
 	changes, answers, watches, events int
 }

@@ -65,12 +65,18 @@ func newConfig(dir string) (*embed.Config, error) {
 	return cfg, nil
 }
 
+// given has the ports that have been given away: several servers start at a time, and take theirs late.
+var given sync.Map
+
 // freePort looks below the range from which the kernel takes ports for outgoing connections, so that
 // no client can take the port before the server does.
 func freePort() (int, error) {
 	var err error
 	for range 100 {
 		port := 10_000 + rand.IntN(20_000)
+		if _, before := given.LoadOrStore(port, true); before {
+			continue
+		}
 		var l net.Listener
 		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			l.Close()
