@@ -76,9 +76,8 @@ final class KvService {
     if (labels.isEmpty() && fields.isEmpty()) {
       return query;
     }
-    return query
-        .within(selectors.range(query.range(), fields))
-        .filtered(selectors.filter(query.range(), labels, fields));
+    Selectors.Selected selected = selectors.select(query.range(), labels, fields);
+    return query.within(selected.range()).filtered(selected.filter());
   }
 
   private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)

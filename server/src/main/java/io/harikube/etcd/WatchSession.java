@@ -119,13 +119,13 @@ final class WatchSession implements StreamObserver<WatchRequest> {
     Bytes key = request.getKey().isEmpty() ? FIRST_KEY : Wire.bytes(request.getKey());
     List<FilterType> filters = request.getFiltersList();
     KeyRange range = KeyRange.ofRequest(key, Wire.bytes(request.getRangeEnd()));
-    String fields = request.getFieldSelector();
-    Filter filter = selectors.filter(range, request.getLabelSelector(), fields);
-    KeyRange within = selectors.range(range, fields);
+    Selectors.Selected selected =
+        selectors.select(range, request.getLabelSelector(), request.getFieldSelector());
+    Filter filter = selected.filter();
     return new io.harikube.watch.WatchRequest(
         request.getWatchId(),
         // A selector that nothing can match is no mistake of the client's, as an empty range is.
-        within.isEmpty() ? range : within,
+        selected.range().isEmpty() ? range : selected.range(),
         request.getStartRevision(),
         request.getPrevKv(),
         filters.contains(FilterType.NOPUT),

@@ -106,7 +106,7 @@ public final class Definitions implements AutoCloseable {
     // Attributes of a definition that was replaced while nobody looked.
     Set<String> stale = new HashSet<>(store.gathered());
     for (Resource resource : selectors.defined()) {
-      stale.removeAll(KubernetesSelectors.addedNames(selectors.definition(resource)));
+      stale.removeAll(selectors.addedNames(resource));
     }
     if (!stale.isEmpty()) {
       store.forget(List.copyOf(stale)).join();
@@ -152,20 +152,17 @@ public final class Definitions implements AutoCloseable {
   }
 
   private void learn(Resource resource, @Nullable CustomResource definition) {
-    CustomResource before = selectors.definition(resource);
-    if (Objects.equals(before, definition)) {
+    if (Objects.equals(selectors.definition(resource), definition)) {
       return;
     }
-    Set<String> old = KubernetesSelectors.addedNames(before);
+    Set<String> old = selectors.addedNames(resource);
     if (!old.isEmpty()) {
       store.forget(List.copyOf(old)).join();
     }
     selectors.define(resource, definition);
     Set<String> gathered = store.gathered();
     List<String> names =
-        KubernetesSelectors.addedNames(definition).stream()
-            .filter(name -> !gathered.contains(name))
-            .toList();
+        selectors.addedNames(resource).stream().filter(name -> !gathered.contains(name)).toList();
     if (!names.isEmpty()) {
       var _ =
           store

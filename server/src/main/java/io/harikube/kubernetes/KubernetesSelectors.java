@@ -144,13 +144,9 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   /** Objects of a namespace are together. */
-  @Override
-  public KeyRange range(KeyRange range, String fieldSelector) {
-    Resource resource = keys.resource(range);
-    String namespace = value(NAMESPACE, fieldRequirements(fieldSelector));
-    return resource == null || namespace.isEmpty()
-        ? range
-        : range.intersect(keys.keys(resource, namespace));
+  private KeyRange within(KeyRange range, Resource resource, List<FieldRequirement> fields) {
+    String namespace = value(NAMESPACE, fields);
+    return namespace.isEmpty() ? range : range.intersect(keys.keys(resource, namespace));
   }
 
   /** The value that a field must have; empty if that is not said. */
@@ -173,10 +169,10 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   @Override
-  public Filter filter(KeyRange range, String labelSelector, String fieldSelector) {
+  public Selected select(KeyRange range, String labelSelector, String fieldSelector) {
     Resource resource = keys.resource(range);
     if (resource == null) {
-      return Filter.NONE;
+      return new Selected(range, Filter.NONE);
     }
     List<Requirement> requirements = new ArrayList<>();
     try {
@@ -195,7 +191,8 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
       }
     }
     String name = value(NAME, fields);
-    return new Filter(requirements, name.isEmpty() ? Bytes.EMPTY : Bytes.of("/" + name));
+    Bytes keyEnd = name.isEmpty() ? Bytes.EMPTY : Bytes.of("/" + name);
+    return new Selected(within(range, resource, fields), new Filter(requirements, keyEnd));
   }
 
   /**
@@ -264,9 +261,10 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     };
   }
 
-  /** The names of the attributes that a definition adds. */
-  static Set<String> addedNames(@Nullable CustomResource definition) {
-    return definition == null ? Set.of() : Known.of(definition).addedNames;
+  /** The names of the attributes that the definition of a resource adds. */
+  Set<String> addedNames(Resource resource) {
+    Known known = custom.get(resource);
+    return known == null ? Set.of() : known.addedNames;
   }
 
   private static Map<String, String> addedNamesByField(CustomResource definition) {

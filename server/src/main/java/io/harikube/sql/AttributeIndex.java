@@ -118,10 +118,11 @@ final class AttributeIndex implements AutoCloseable {
     wanted.computeIfPresent(
         name,
         (_, last) -> {
-          if (last.equals(gatherer)) {
-            ready.put(name, revision);
+          if (!last.equals(gatherer)) {
+            return last;
           }
-          return last.equals(gatherer) ? null : last;
+          ready.put(name, revision);
+          return null;
         });
   }
 

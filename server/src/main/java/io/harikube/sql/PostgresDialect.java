@@ -145,14 +145,9 @@ final class PostgresDialect implements Dialect {
   @Override
   public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
       throws SQLException {
-    byte[][] arrays = new byte[keys.size()][];
-    int i = 0;
-    for (Bytes key : keys) {
-      known.put(key, null);
-      arrays[i++] = key.array();
-    }
+    keys.forEach(key -> known.put(key, null));
     PreparedStatement select = session.prepare(FETCH);
-    select.setArray(1, session.connection().createArrayOf("bytea", arrays));
+    select.setArray(1, bytes(session, keys, Bytes::array));
     try (ResultSet rows = select.executeQuery()) {
       while (rows.next()) {
         KeyValue kv = Rows.keyValue(rows, 1);
@@ -204,15 +199,10 @@ final class PostgresDialect implements Dialect {
   public void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
       throws SQLException {
     Map<Bytes, Map<String, AttributeChanges.Held>> found = new HashMap<>();
-    byte[][] arrays = new byte[keys.size()][];
-    int i = 0;
-    for (Bytes key : keys) {
-      found.put(key, new HashMap<>());
-      arrays[i++] = key.array();
-    }
+    keys.forEach(key -> found.put(key, new HashMap<>()));
     PreparedStatement select =
         session.prepare("SELECT key, name, value, from_id FROM attribute WHERE key = ANY (?)");
-    select.setArray(1, session.connection().createArrayOf("bytea", arrays));
+    select.setArray(1, bytes(session, keys, Bytes::array));
     try (ResultSet rows = select.executeQuery()) {
       while (rows.next()) {
         found
@@ -283,12 +273,9 @@ final class PostgresDialect implements Dialect {
     statement.setArray(5, longs(session, rows, row -> row.held().from()));
   }
 
-  private static <T> Array bytes(Session session, List<T> rows, Function<T, byte[]> column)
+  private static <T> Array bytes(Session session, Collection<T> rows, Function<T, byte[]> column)
       throws SQLException {
-    byte[][] values = new byte[rows.size()][];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = column.apply(rows.get(i));
-    }
+    byte[][] values = rows.stream().map(column).toArray(byte[][]::new);
     return session.connection().createArrayOf("bytea", values);
   }
 
@@ -306,7 +293,7 @@ final class PostgresDialect implements Dialect {
       return 0;
     }
     PreparedStatement delete = session.prepare("DELETE FROM log WHERE id = ANY (?)");
-    delete.setArray(1, session.connection().createArrayOf("bigint", ids.toArray()));
+    delete.setArray(1, longs(session, ids, Long::longValue));
     return delete.executeUpdate();
   }
 

@@ -45,13 +45,13 @@ public final class Bytes implements Comparable<Bytes> {
         && Arrays.equals(array, 0, prefix.array.length, prefix.array, 0, prefix.array.length);
   }
 
-  /** The first {@code length} bytes. */
   public boolean endsWith(Bytes suffix) {
     int from = array.length - suffix.array.length;
     return from >= 0
         && Arrays.equals(array, from, array.length, suffix.array, 0, suffix.array.length);
   }
 
+  /** The first {@code length} bytes. */
   public Bytes prefix(int length) {
     return length == array.length ? this : of(Arrays.copyOf(array, length));
   }

@@ -9,13 +9,8 @@ public interface Selectors {
   Selectors NONE =
       new Selectors() {
         @Override
-        public KeyRange range(KeyRange range, String fieldSelector) {
-          return range;
-        }
-
-        @Override
-        public Filter filter(KeyRange range, String labelSelector, String fieldSelector) {
-          return Filter.NONE;
+        public Selected select(KeyRange range, String labelSelector, String fieldSelector) {
+          return new Selected(range, Filter.NONE);
         }
 
         @Override
@@ -24,17 +19,22 @@ public interface Selectors {
         }
       };
 
-  /** The part of a range outside of which the selector matches nothing. */
-  KeyRange range(KeyRange range, String fieldSelector);
+  /**
+   * What selectors match among the keys of a range: all of that, and as little else as is known how
+   * to.
+   *
+   * @param range the part of the range outside of which they match nothing; may be empty
+   * @param filter of the keys in it
+   */
+  record Selected(KeyRange range, Filter filter) {}
 
   /**
-   * The filter that lets everything through that the selectors match among the keys of a range, and
-   * as little else as is known how to.
+   * What selectors match among the keys of a range.
    *
    * @param labelSelector empty for every object
    * @param fieldSelector empty for every object
    */
-  Filter filter(KeyRange range, String labelSelector, String fieldSelector);
+  Selected select(KeyRange range, String labelSelector, String fieldSelector);
 
   /** Reads the attributes that such filters look at. */
   AttributeReader reader();

@@ -90,7 +90,7 @@ final class DefinitionsTest {
     }
 
     Filter filter(String fields) {
-      return selectors.filter(WIDGETS, "", fields);
+      return selectors.select(WIDGETS, "", fields).filter();
     }
 
     List<String> found(String fields) {

@@ -34,6 +34,10 @@ final class KubernetesSelectorsTest {
 
   private final KubernetesSelectors selectors = new KubernetesSelectors(new KeySpace("/registry"));
 
+  private Filter filter(KeyRange range, String labels, String fields) {
+    return selectors.select(range, labels, fields).filter();
+  }
+
   private void define(String conversion) {
     selectors.define(
         WIDGETS, DefinitionReader.read(WIDGETS, Bytes.of(DEFINITION.formatted(conversion))));
@@ -87,7 +91,7 @@ final class KubernetesSelectorsTest {
       ObjectInfo info = (ObjectInfo) ObjectReader.read(value, definition);
       boolean may = info.mayMatch(LabelSelector.parse(labels), FieldSelector.parse(fields));
       Attributes attributes = selectors.read(KEY, value);
-      assertThat(selectors.filter(RANGE, labels, fields).matches(KEY, attributes))
+      assertThat(filter(RANGE, labels, fields).matches(KEY, attributes))
           .as("seed %s: %s of %s, %s", seed, value, labels, fields)
           .isEqualTo(may);
     }
@@ -96,7 +100,7 @@ final class KubernetesSelectorsTest {
   @Test
   void whatCannotBeReadIsDelivered() {
     define("None");
-    Filter filter = selectors.filter(RANGE, "a=1", "spec.color=red");
+    Filter filter = filter(RANGE, "a=1", "spec.color=red");
     for (String value :
         List.of("k8s:enc:aescbc:v1:key:xyz", "", "{\"apiVersion\":", "\u00d9\u00d9\u00f7")) {
       Attributes attributes = selectors.read(KEY, Bytes.of(value));
@@ -106,33 +110,32 @@ final class KubernetesSelectorsTest {
 
   @Test
   void namesAndNamespacesAreInTheKeys() {
-    Filter filter = selectors.filter(RANGE, "", "metadata.name=w,metadata.namespace=n");
+    Filter filter = filter(RANGE, "", "metadata.name=w,metadata.namespace=n");
     assertThat(filter.matches(KEY, Attributes.NONE)).isTrue();
     assertThat(filter.matches(KEY, Attributes.UNKNOWN)).isTrue();
     Bytes other = Bytes.of("/registry/example.com/widgets/n/vw");
     assertThat(filter.matches(other, Attributes.UNKNOWN)).isFalse();
-    assertThat(selectors.range(RANGE, "metadata.namespace=n"))
+    assertThat(selectors.select(RANGE, "", "metadata.namespace=n").range())
         .isEqualTo(KeyRange.prefix(Bytes.of("/registry/example.com/widgets/n/")));
     KeyRange page = RANGE.from(KEY);
-    assertThat(selectors.range(page, "metadata.namespace=n").start()).isEqualTo(KEY);
-    assertThat(selectors.range(page, "metadata.namespace=m").isEmpty()).isTrue();
-    assertThat(selectors.range(RANGE, "metadata.namespace!=n")).isEqualTo(RANGE);
-    assertThat(selectors.filter(RANGE, "", "metadata.name!=w").isEmpty()).isTrue();
+    assertThat(selectors.select(page, "", "metadata.namespace=n").range().start()).isEqualTo(KEY);
+    assertThat(selectors.select(page, "", "metadata.namespace=m").range().isEmpty()).isTrue();
+    assertThat(selectors.select(RANGE, "", "metadata.namespace!=n").range()).isEqualTo(RANGE);
+    assertThat(filter(RANGE, "", "metadata.name!=w").isEmpty()).isTrue();
     KeyRange all = KeyRange.prefix(Bytes.of("/registry/"));
-    assertThat(selectors.range(all, "metadata.namespace=n")).isEqualTo(all);
+    assertThat(selectors.select(all, "", "metadata.namespace=n").range()).isEqualTo(all);
   }
 
   @Test
   void aFieldBehindAWebhookIsLeftToTheApiServer() {
     define("Webhook");
-    assertThat(selectors.filter(RANGE, "", "spec.color=red")).isEqualTo(Filter.NONE);
+    assertThat(filter(RANGE, "", "spec.color=red")).isEqualTo(Filter.NONE);
   }
 
   @Test
   void whatKubernetesWouldRefuseFiltersNothing() {
-    assertThat(selectors.filter(RANGE, "a in", "=")).isEqualTo(Filter.NONE);
-    assertThat(selectors.filter(KeyRange.prefix(Bytes.of("/other/")), "a=1", ""))
-        .isEqualTo(Filter.NONE);
+    assertThat(filter(RANGE, "a in", "=")).isEqualTo(Filter.NONE);
+    assertThat(filter(KeyRange.prefix(Bytes.of("/other/")), "a=1", "")).isEqualTo(Filter.NONE);
   }
 
   @Test
@@ -140,31 +143,31 @@ final class KubernetesSelectorsTest {
     define("None");
     KeyRange pods = KeyRange.prefix(Bytes.of("/registry/pods/"));
     selectors.committing(null, 7);
-    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
-    assertThat(selectors.filter(pods, "", "spec.nodeName=n").isEmpty()).isFalse();
+    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
+    assertThat(filter(pods, "", "spec.nodeName=n").isEmpty()).isFalse();
     selectors.learnt(6);
-    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
+    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
     selectors.learnt(7);
-    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
+    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
     Bytes other =
         Bytes.of("/registry/apiextensions.k8s.io/customresourcedefinitions/others.example.com");
     selectors.committing(
         List.of(new Event(new KeyValue(other, 8, 8, 1, Bytes.of("{}"), 0), null)), 8);
-    assertThat(selectors.filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
-    assertThat(selectors.filter(RANGE, "a=1", "spec.color=red").requirements()).hasSize(2);
+    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
+    assertThat(filter(RANGE, "a=1", "spec.color=red").requirements()).hasSize(2);
   }
 
   @Test
   void aNewDefinitionHasNewNames() {
     define("None");
-    Filter before = selectors.filter(RANGE, "", "spec.color=red");
+    Filter before = filter(RANGE, "", "spec.color=red");
     long generation = selectors.generation();
     selectors.define(
         WIDGETS,
         DefinitionReader.read(
             WIDGETS,
             Bytes.of(DEFINITION.formatted("None").replace("\"default\":\"round\"", "\"x\":1"))));
-    assertThat(selectors.filter(RANGE, "", "spec.color=red")).isNotEqualTo(before);
+    assertThat(filter(RANGE, "", "spec.color=red")).isNotEqualTo(before);
     assertThat(selectors.generation()).isGreaterThan(generation);
   }
 }
