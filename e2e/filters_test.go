@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
 	"harikube.io/e2e/postgres"
 )
 
@@ -136,8 +135,7 @@ func TestSelectors(t *testing.T) {
 			}
 			c.start(t)
 			c.Apply(t, widgetDefinition)
-			c.Until(t, kubectl.Is("True"), "get", "crd", "widgets.filters.test", "-o",
-				`jsonpath={.status.conditions[?(@.type=="Established")].status}`)
+			c.Established(t, "widgets.filters.test")
 			widgets, secrets := c.createObjects(t)
 			c.compare(t, "/apis/filters.test/v1/widgets", widgets, map[string][]string{
 				"spec.color": colors, "spec.size": {"", "1", "-5", "9007199254740993"}, "spec.lit": {"true", "false", ""},

@@ -106,7 +106,7 @@ func (c *cluster) deployment(t *testing.T) {
 
 func (c *cluster) customResources(t *testing.T) {
 	c.Apply(t, widgets)
-	c.Do(t, "wait", "--for=condition=Established", "crd/widgets.test.harikube.io", "--timeout=60s")
+	c.Established(t, "widgets.test.harikube.io")
 	// The condition is there a moment before the resource is served.
 	c.Until(t, kubectl.Lines(0), "-n", "team", "get", "widgets", "-o", "name")
 

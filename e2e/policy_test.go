@@ -108,7 +108,7 @@ func TestPolicy(t *testing.T) {
 			c.Do(t, "create", "namespace", "kube-team")
 			// Of before the policy, which has no say in it.
 			c.Apply(t, policyDefinitions)
-			c.Do(t, "wait", "--for=condition=Established", "crd/gadgets.policy.test", "crd/regions.policy.test", "--timeout=60s")
+			c.Established(t, "gadgets.policy.test", "regions.policy.test")
 			c.Until(t, kubectl.Lines(0), "get", "gadgets,regions", "-A", "-o", "name")
 			c.Apply(t, gadget("before", "team", ""))
 

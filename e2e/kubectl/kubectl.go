@@ -88,6 +88,15 @@ func (k Kubectl) Until(t testing.TB, condition func(out string) bool, args ...st
 	}
 }
 
+// Established waits for definitions of custom resources. `kubectl wait` cannot: a definition is created
+// with conditions of null, and whoever sees that gets an error at once.
+func (k Kubectl) Established(t testing.TB, definitions ...string) {
+	t.Helper()
+	for _, name := range definitions {
+		k.Until(t, Is("True"), "get", "crd", name, "-o", `jsonpath={.status.conditions[?(@.type=="Established")].status}`)
+	}
+}
+
 // Lines is a condition for Until: that many lines that are not empty.
 func Lines(count int) func(string) bool {
 	return func(out string) bool {
