@@ -57,7 +57,8 @@ public final class Main {
         new CommandLine(new Harikube())
             .addSubcommand(new ServerCommand(environment, parts))
             .addSubcommand(new RestoreCommand(environment, parts))
-            .addSubcommand(new VersionCommand());
+            .addSubcommand(new VersionCommand())
+            .addSubcommand(new TrainCommand(parts));
     return commandLine
         .setDefaultValueProvider(new Environment(environment))
         .setCaseInsensitiveEnumValuesAllowed(false)
