@@ -43,6 +43,11 @@ interface Dialect extends AutoCloseable {
   /** The connections for reading. */
   Readers readers();
 
+  /** Reads one key. */
+  default Point point(Bytes key) throws SQLException {
+    return readers().single(session -> Point.read(session, key));
+  }
+
   /** Reads the live rows of {@code keys} into {@code known}, null for a key that there is not. */
   void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
       throws SQLException;

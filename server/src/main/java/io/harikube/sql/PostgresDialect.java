@@ -51,10 +51,12 @@ final class PostgresDialect implements Dialect {
 
   private final Endpoint.Postgres endpoint;
   private final PostgresReaders readers;
+  private final SharedPoints points;
 
   PostgresDialect(SqlOptions options) {
     this.endpoint = (Endpoint.Postgres) options.endpoint();
     this.readers = new PostgresReaders(endpoint, options);
+    this.points = new SharedPoints(readers);
   }
 
   @Override
@@ -140,6 +142,12 @@ final class PostgresDialect implements Dialect {
   @Override
   public Readers readers() {
     return readers;
+  }
+
+  @Override
+  public Point point(Bytes key) throws SQLException {
+    Point point = points.read(key);
+    return point == null ? Dialect.super.point(key) : point;
   }
 
   @Override

@@ -9,8 +9,6 @@ import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.function.Consumer;
@@ -24,10 +22,6 @@ import org.jspecify.annotations.Nullable;
  * that revision.
  */
 final class RangeReader {
-  private static final String POINT =
-      """
-      SELECT m.revision, m.compacted, v.id, v.create_revision, v.version, v.lease, l.value
-      FROM meta m LEFT JOIN live v ON v.key = ? LEFT JOIN log l ON l.id = v.id""";
   private static final int FIRST_PAGE_ROWS = 64;
   private static final int GUESSED_ROW_BYTES = 1024;
   private static final int PAGE_ROWS = 1000;
@@ -36,9 +30,11 @@ final class RangeReader {
   private final Dialect dialect;
   private final Pins pins;
   private final AttributeIndex attributes;
+  private final PrefixCounts prefixes;
   private final Counts counts = new Counts();
 
-  RangeReader(Dialect dialect, Pins pins, AttributeIndex attributes) {
+  RangeReader(Dialect dialect, Pins pins, AttributeIndex attributes, PrefixCounts prefixes) {
+    this.prefixes = prefixes;
     this.attributes = attributes;
     this.dialect = dialect;
     this.pins = pins;
@@ -62,7 +58,7 @@ final class RangeReader {
 
   private OpResult.Range attempt(RangeQuery query, MemoryBudget.Share share) throws SQLException {
     if (query.range().isSingle() && !query.countOnly() && !query.hasRevisionBounds()) {
-      OpResult.Range answer = dialect.readers().single(session -> point(session, query, share));
+      OpResult.Range answer = point(query, share);
       if (answer != null) {
         return answer;
       }
@@ -97,30 +93,23 @@ final class RangeReader {
   }
 
   /** Answers null if the key has changed since the revision that is asked for. */
-  private static OpResult.@Nullable Range point(
-      Session session, RangeQuery query, MemoryBudget.Share share) throws SQLException {
-    PreparedStatement select = session.prepare(POINT);
-    select.setBytes(1, query.range().start().array());
-    try (ResultSet rows = select.executeQuery()) {
-      if (!rows.next()) {
-        throw new SQLException("the table meta is empty");
-      }
-      long revision = rows.getLong(1);
-      check(query.revision(), revision, rows.getLong(2));
-      long id = rows.getLong(3);
-      if (query.revision() > 0 && query.revision() < revision) {
-        if (id == 0 || Ids.revision(id) > query.revision()) {
-          return null;
-        }
-      }
-      if (id == 0) {
-        return new OpResult.Range(revision, List.of(), false, 0);
-      }
-      Collector collector = new Collector(share, 0);
-      KeyValue kv = Rows.keyValue(query.range().start(), rows, 3);
-      collector.add(query.keysOnly() ? withoutValue(kv) : kv);
-      return new OpResult.Range(revision, collector.kvs(), false, 1);
+  private OpResult.@Nullable Range point(RangeQuery query, MemoryBudget.Share share)
+      throws SQLException {
+    Bytes key = query.range().start();
+    Point point = dialect.point(key);
+    check(query.revision(), point.revision(), point.compacted());
+    Head head = point.head();
+    if (query.revision() > 0
+        && query.revision() < point.revision()
+        && (head == null || head.kv().modRevision() > query.revision())) {
+      return null;
     }
+    if (head == null) {
+      return new OpResult.Range(point.revision(), List.of(), false, 0);
+    }
+    Collector collector = new Collector(share, 0);
+    collector.add(query.keysOnly() ? withoutValue(head.kv()) : head.kv());
+    return new OpResult.Range(point.revision(), collector.kvs(), false, 1);
   }
 
   static KeyValue withoutValue(KeyValue kv) {
@@ -253,12 +242,17 @@ final class RangeReader {
 
     private long count(Session session, Meta meta) throws SQLException {
       Long known = counts.get(query.range().end(), at, query.range().start());
-      if (known != null) {
-        return known;
+      if (known == null) {
+        known = prefixes.get(query.range(), at);
       }
-      return meta.revision() == at
-          ? Ranges.count(session, query.range())
-          : Ranges.count(session, query.range(), at);
+      if (known == null) {
+        known =
+            meta.revision() == at
+                ? Ranges.count(session, query.range())
+                : Ranges.count(session, query.range(), at);
+        prefixes.counted(query.range(), at, known);
+      }
+      return known;
     }
 
     /** What has been read since the last part; the walk goes on with the next. */

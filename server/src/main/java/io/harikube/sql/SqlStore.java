@@ -59,11 +59,12 @@ public final class SqlStore implements Store {
     this.reader = reader;
     this.dialect = dialect;
     this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
-    this.writer = new Writer(dialect, session, writerId, meta, options, metrics, reader);
+    PrefixCounts prefixes = new PrefixCounts(meta.revision());
+    this.writer = new Writer(dialect, session, writerId, meta, options, metrics, reader, prefixes);
     this.failures = new SqlFailures(dialect);
     this.pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);
-    this.ranges = new RangeReader(dialect, pins, attributes);
+    this.ranges = new RangeReader(dialect, pins, attributes, prefixes);
     this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
     this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl(), metrics);
     this.log = new SqlLog(dialect, writer, failures);

@@ -49,6 +49,7 @@ final class Writer implements AutoCloseable {
   private final Dialect dialect;
   private final StoreMetrics metrics;
   private final AttributeReader reader;
+  private final PrefixCounts prefixes;
   private final long slowNanos;
   private final long writerId;
   private final int batchOperations;
@@ -88,8 +89,10 @@ final class Writer implements AutoCloseable {
       Meta meta,
       SqlOptions options,
       StoreMetrics metrics,
-      AttributeReader reader) {
+      AttributeReader reader,
+      PrefixCounts prefixes) {
     this.dialect = dialect;
+    this.prefixes = prefixes;
     this.reader = reader;
     this.metrics = metrics;
     this.slowNanos = options.slowQuery().toNanos();
@@ -186,6 +189,7 @@ final class Writer implements AutoCloseable {
         }
         if (batch.revision() > meta.revision()) {
           reader.committing(batch.events(), batch.revision());
+          prefixes.committing(batch.events(), batch.revision());
         }
         committing = true;
         long sealed = System.nanoTime();
@@ -208,6 +212,7 @@ final class Writer implements AutoCloseable {
           LOG.warn("housekeeping after a commit failed: {}", e.getMessage());
           return;
         }
+        prefixes.clear(meta.revision());
         if (dialect.isConnectionLost(e)) {
           if (recover(e, batch, committing, rest)) {
             return;
@@ -364,6 +369,7 @@ final class Writer implements AutoCloseable {
         connected = true;
         metrics.count(StoreMetrics.Count.RECONNECTS, 1);
         LOG.info("connected to the database again");
+        prefixes.clear(found.revision());
         if (done) {
           publish(found, batch);
           if (!answered) {
