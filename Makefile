@@ -88,6 +88,15 @@ $(bin)/kine: $(wildcard bench/kine/*)
 	@CGO_ENABLED=1 go build -C bench/kine $(go_build) -o '$(CURDIR)/$@' .
 	@touch $@
 
+.PHONY: k6
+k6: $(bin)/k6 ## k6, which makes the load of the Kubernetes Performance Challenge.
+
+$(bin)/k6: $(wildcard bench/k6/*)
+	@echo "k6: building (4 minutes the first time)"
+	@mkdir -p $(bin)
+	@CGO_ENABLED=0 go build -C bench/k6 $(go_build) -o '$(CURDIR)/$@' .
+	@touch $@
+
 build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/cmd/*/*.go)
 	@mkdir -p build/e2e
 	@go build -C e2e $(go_build) -o '$(CURDIR)/build/e2e/' ./cmd/...

@@ -22,9 +22,12 @@ build/bench/kubernetes: $(wildcard bench/kubernetes/*) $(wildcard e2e/controlpla
 	@mkdir -p $(@D)
 	@CGO_ENABLED=0 go build -C bench/kubernetes $(go_build) -o '$(CURDIR)/$@' .
 
-.PHONY: bench-memory bench-selectors
+.PHONY: bench-memory bench-selectors bench-challenge
 bench-memory: build kubernetes-unpatched build/bench/kubernetes test-postgres ## Memory of the control plane at 2,000 and 200,000 custom resources (30 minutes). ARGS='-systems sqlite'.
 	@build/bench/kubernetes memory -bin $(bin) $(ARGS)
 
 bench-selectors: build kubernetes-unpatched build/bench/kubernetes test-postgres ## A list of 1 among 1,000,000 beside a get; puts beside 10,000 watches (20 minutes). ARGS='-systems sqlite'.
 	@build/bench/kubernetes selectors -bin $(bin) $(ARGS)
+
+bench-challenge: build kubernetes-unpatched kine k6 build/bench/kubernetes test-postgres ## The Kubernetes Performance Challenge on stores that hold 0 to 1,000,000 objects (50 minutes). ARGS='-systems sqlite'.
+	@build/bench/kubernetes challenge -bin $(bin) $(ARGS)

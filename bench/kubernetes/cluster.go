@@ -18,12 +18,14 @@ import (
 )
 
 // definition is of a resource with a selectable field.
-const definition = `{
+func definition(group, kind string) string {
+	singular := strings.ToLower(kind)
+	return fmt.Sprintf(`{
   "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-  "metadata": {"name": "widgets.bench.test"},
+  "metadata": {"name": "%[3]ss.%[1]s"},
   "spec": {
-    "group": "bench.test", "scope": "Namespaced",
-    "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+    "group": "%[1]s", "scope": "Namespaced",
+    "names": {"plural": "%[3]ss", "singular": "%[3]s", "kind": "%[2]s"},
     "versions": [{
       "name": "v1", "served": true, "storage": true,
       "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object",
@@ -31,23 +33,30 @@ const definition = `{
       "selectableFields": [{"jsonPath": ".spec.color"}]
     }]
   }
-}`
+}`, group, kind, singular)
+}
 
 const (
 	definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 	widgets     = "/apis/bench.test/v1/namespaces/default/widgets"
+
+	progressEvery = 50_000 // objects
 )
 
-// widget returns an object of about 1 KiB: with a label that no other has, one that a hundredth of
-// the objects have, and on HariKube the label that keeps it out of the controller manager.
 func (c *cluster) widget(i int) []byte {
+	return c.object("bench.test", "Widget", fmt.Sprintf("w%d", i), i)
+}
+
+// object returns an object of about 1 KiB: with a label that no other has, one that a hundredth of
+// the objects have, and on HariKube the label that keeps it out of the controller manager.
+func (c *cluster) object(group, kind, name string, i int) []byte {
 	skip := `,"skip-controller-manager-metadata-caching":""`
-	if c.name == "etcd" {
+	if !c.ours() {
 		skip = ""
 	}
-	return fmt.Appendf(nil, `{"apiVersion":"bench.test/v1","kind":"Widget","metadata":{"name":"w%d","namespace":"default",`+
-		`"labels":{"name":"w%d","group":"g%d"%s}},`+
-		`"spec":{"color":"c%d","text":"%s"}}`, i, i, i%100, skip, i, strings.Repeat("lorem ipsum ", 50))
+	return fmt.Appendf(nil, `{"apiVersion":"%s/v1","kind":"%s","metadata":{"name":"%s","namespace":"default",`+
+		`"labels":{"name":"%[3]s","group":"g%d"%s}},`+
+		`"spec":{"color":"c%d","text":"%s"}}`, group, kind, name, i%100, skip, i, strings.Repeat("lorem ipsum ", 50))
 }
 
 // cluster is a running control plane.
@@ -56,6 +65,7 @@ type cluster struct {
 	client  *http.Client
 	name    string
 	objects int
+	runs    int // of k6
 	cleanUp func()
 }
 
@@ -82,10 +92,14 @@ func startCluster(ctx context.Context, o options, name string) (*cluster, error)
 		config.Store = controlplane.HariKube{Endpoint: server.URL}
 	case "etcd":
 		config.Store = controlplane.Etcd{}
+	case "kine":
+		config.Store = controlplane.Kine{}
+	default:
+		return nil, fmt.Errorf("%q is no system: sqlite, postgres, etcd or kine", name)
+	}
+	if !c.ours() {
 		config.APIServer = filepath.Join("unpatched", "kube-apiserver")
 		config.APIServerArgs = []string{"--watch-cache=true"}
-	default:
-		return nil, fmt.Errorf("%q is no system: sqlite, postgres or etcd", name)
 	}
 	var err error
 	if c.ControlPlane, err = controlplane.Start(ctx, config); err == nil {
@@ -98,13 +112,23 @@ func startCluster(ctx context.Context, o options, name string) (*cluster, error)
 	return c, nil
 }
 
+// ours says whether it is HariKube with a patched API server.
+func (c *cluster) ours() bool {
+	return c.name == "sqlite" || c.name == "postgres"
+}
+
 func (c *cluster) stop() {
 	c.Stop(context.Background())
 	c.cleanUp()
 }
 
-// do returns the body of an answer without an error; a path is one of the API server.
+// do sends JSON.
 func (c *cluster) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	return c.send(ctx, method, path, "application/json", body)
+}
+
+// send returns the body of an answer without an error; a path is one of the API server.
+func (c *cluster) send(ctx context.Context, method, path, contentType string, body []byte) ([]byte, error) {
 	if strings.HasPrefix(path, "/") {
 		path = c.URL + path
 	}
@@ -113,7 +137,7 @@ func (c *cluster) do(ctx context.Context, method, path string, body []byte) ([]b
 		return nil, err
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", contentType)
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
@@ -127,13 +151,13 @@ func (c *cluster) do(ctx context.Context, method, path string, body []byte) ([]b
 	return answer, err
 }
 
-// define makes the custom resource, and returns when it is served.
-func (c *cluster) define(ctx context.Context) error {
+// define makes a custom resource, and returns when it is served at the path.
+func (c *cluster) define(ctx context.Context, definition, path string) error {
 	if _, err := c.do(ctx, http.MethodPost, definitions, []byte(definition)); err != nil {
 		return err
 	}
 	return until(ctx, func() error {
-		_, err := c.do(ctx, http.MethodGet, widgets+"?limit=1", nil)
+		_, err := c.do(ctx, http.MethodGet, path+"?limit=1", nil)
 		return err
 	})
 }
@@ -157,29 +181,40 @@ func until(ctx context.Context, attempt func() error) error {
 
 // grow creates objects through the API server until there are so many.
 func (c *cluster) grow(ctx context.Context, count, clients int) error {
+	return c.growBy(ctx, count, clients, 1, func(ctx context.Context, i, _ int) error {
+		_, err := c.do(ctx, http.MethodPost, widgets, c.widget(i))
+		return err
+	})
+}
+
+// growBy has workers make the objects that are missing, from first to before last at a time.
+func (c *cluster) growBy(
+	ctx context.Context, count, workers, step int, add func(ctx context.Context, first, last int) error,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	next.Store(int64(c.objects))
-	var workers sync.WaitGroup
+	var group sync.WaitGroup
 	began := time.Now()
-	for range clients {
-		workers.Go(func() {
+	for range workers {
+		group.Go(func() {
 			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= count {
+				first := int(next.Add(int64(step))) - step
+				if first >= count {
 					return
 				}
-				if _, err := c.do(ctx, http.MethodPost, widgets, c.widget(i)); err != nil {
+				last := min(first+step, count)
+				if err := add(ctx, first, last); err != nil {
 					cancel(err)
 				}
-				if done := i + 1 - c.objects; done%20_000 == 0 {
-					fmt.Printf("    %d objects, %.0f per second\n", i+1, float64(done)/time.Since(began).Seconds())
+				if done := last - c.objects; done/progressEvery != (first-c.objects)/progressEvery {
+					fmt.Printf("    %d objects, %.0f per second\n", last, float64(done)/time.Since(began).Seconds())
 				}
 			}
 		})
 	}
-	workers.Wait()
+	group.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -2,6 +2,7 @@
 //
 //	kubernetes memory      what a growing number of custom resources costs in memory
 //	kubernetes selectors   how long a list of 1 among many takes
+//	kubernetes challenge   the Kubernetes Performance Challenge
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // options are for all measurements.
@@ -23,6 +25,9 @@ type options struct {
 	systems  []string
 	counts   []int
 	clients  int
+
+	rounds           int
+	warmup, duration time.Duration
 }
 
 func main() {
@@ -50,6 +55,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.out, "out", "build/bench-kubernetes", "folder for results, profiles, and data")
 	flags.IntVar(&o.clients, "clients", 16, "how many objects are created at a time")
 	flags.StringVar(&systems, "systems", "sqlite,postgres,etcd", "what to measure; etcd is Kubernetes without patches")
+	least := 1 // of the counts
 	var measure func(context.Context, options) error
 	switch what {
 	case "memory":
@@ -58,8 +64,14 @@ func run(ctx context.Context, args []string) error {
 	case "selectors":
 		flags.StringVar(&counts, "counts", "1000,1000000", "numbers of objects to measure at")
 		measure = selectors
+	case "challenge":
+		flags.StringVar(&counts, "counts", "0,50000,200000,1000000", "numbers of objects to measure at")
+		flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the one with the median score counts")
+		flags.DurationVar(&o.warmup, "warmup", 10*time.Second, "load at each number of objects that does not count")
+		flags.DurationVar(&o.duration, "duration", 20*time.Second, "of each measurement")
+		measure, least = challenge, 0
 	default:
-		return fmt.Errorf("%q is no measurement: memory or selectors", what)
+		return fmt.Errorf("%q is no measurement: memory, selectors or challenge", what)
 	}
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -67,8 +79,8 @@ func run(ctx context.Context, args []string) error {
 	o.systems = strings.Split(systems, ",")
 	for _, text := range strings.Split(counts, ",") {
 		count, err := strconv.Atoi(text)
-		if err != nil || count < 1 || (len(o.counts) > 0 && count <= o.counts[len(o.counts)-1]) {
-			return fmt.Errorf("-counts %s: not positive numbers in ascending order", counts)
+		if err != nil || count < least || (len(o.counts) > 0 && count <= o.counts[len(o.counts)-1]) {
+			return fmt.Errorf("-counts %s: not numbers in ascending order, from %d", counts, least)
 		}
 		o.counts = append(o.counts, count)
 	}

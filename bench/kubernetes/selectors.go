@@ -58,7 +58,7 @@ func selectorsOf(ctx context.Context, o options, name string) (rows, puts string
 		return "", "", err
 	}
 	defer c.stop()
-	if err := c.define(ctx); err != nil {
+	if err := c.define(ctx, definition("bench.test", "Widget"), widgets); err != nil {
 		return "", "", err
 	}
 	store, err := c.storeClient()
@@ -67,7 +67,7 @@ func selectorsOf(ctx context.Context, o options, name string) (rows, puts string
 	}
 	defer store.Close()
 	for _, count := range o.counts {
-		if err := c.load(ctx, store, count); err != nil {
+		if err := c.load(ctx, store, count, c.storedWidget); err != nil {
 			return "", "", err
 		}
 		for _, through := range []string{"kube-apiserver", "store"} {
@@ -109,49 +109,29 @@ func (c *cluster) storeClient() (*clientv3.Client, error) {
 }
 
 // load writes objects into the store until there are so many, as the API server would.
-func (c *cluster) load(ctx context.Context, store *clientv3.Client, count int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	next.Store(int64(c.objects))
-	var workers sync.WaitGroup
-	began := time.Now()
-	for range loaders {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				first := int(next.Add(perTxn)) - perTxn
-				if first >= count {
-					return
-				}
-				last := min(first+perTxn, count)
-				var ops []clientv3.Op
-				for i := first; i < last; i++ {
-					ops = append(ops, clientv3.OpPut(fmt.Sprintf("%sw%d", prefix, i), c.stored(i)))
-				}
-				if _, err := store.Txn(ctx).Then(ops...).Commit(); err != nil {
-					cancel(err)
-				}
-				if done := last - c.objects; done%100_000 < perTxn {
-					fmt.Printf("    %d objects, %.0f per second\n", last, float64(done)/time.Since(began).Seconds())
-				}
-			}
-		})
-	}
-	workers.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	c.objects = count
-	return nil
+func (c *cluster) load(ctx context.Context, store *clientv3.Client, count int, put func(i int) (key string, object []byte)) error {
+	return c.growBy(ctx, count, loaders, perTxn, func(ctx context.Context, first, last int) error {
+		var ops []clientv3.Op
+		for i := first; i < last; i++ {
+			key, object := put(i)
+			ops = append(ops, clientv3.OpPut(key, stored(object)))
+		}
+		_, err := store.Txn(ctx).Then(ops...).Commit()
+		return err
+	})
 }
 
-// stored returns a widget as the API server stores it.
-func (c *cluster) stored(i int) string {
+func (c *cluster) storedWidget(i int) (key string, object []byte) {
+	return fmt.Sprintf("%sw%d", prefix, i), c.widget(i)
+}
+
+// stored returns an object as the API server stores it.
+func stored(object []byte) string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id)
 	metadata := fmt.Sprintf(`"generation":1,"uid":"%x-%x-%x-%x-%x","creationTimestamp":"%s",`,
 		id[:4], id[4:6], id[6:8], id[8:10], id[10:], time.Now().UTC().Format(time.RFC3339))
-	return strings.Replace(string(c.widget(i)), `"metadata":{`, `"metadata":{`+metadata, 1)
+	return strings.Replace(string(object), `"metadata":{`, `"metadata":{`+metadata, 1)
 }
 
 // compare measures a get and lists of one object each, one request after the other.
@@ -275,8 +255,8 @@ func (c *cluster) putRate(ctx context.Context, store *clientv3.Client) (perSecon
 	for worker := range putters {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				i := mathrand.IntN(min(c.objects, 100_000))
-				if _, err := store.Put(ctx, fmt.Sprintf("%sw%d", prefix, i), c.stored(i)); err == nil {
+				key, object := c.storedWidget(mathrand.IntN(min(c.objects, 100_000)))
+				if _, err := store.Put(ctx, key, stored(object)); err == nil {
 					puts.Add(1)
 				} else if ctx.Err() == nil {
 					errs[worker] = err

@@ -66,3 +66,19 @@ func (Etcd) command(s serving) command {
 		"--client-cert-auth",
 	}}
 }
+
+// Kine is kine on a SQLite file in the data folder, to compare.
+type Kine struct{}
+
+func (Kine) command(s serving) command {
+	return command{program: "kine", args: []string{
+		// Its own parameters, but for synchronous: it is to keep what it has acknowledged.
+		"--endpoint=sqlite://" + filepath.Join(s.data, "kine.db") + "?_journal_mode=WAL&_busy_timeout=30000" +
+			"&_synchronous=FULL&_txlock=immediate&_stmt_cache_size=20&cache=shared",
+		"--listen-address=" + s.address,
+		"--metrics-bind-address=0",
+		"--server-cert-file=" + s.cert,
+		"--server-key-file=" + s.key,
+		"--trusted-ca-file=" + s.clientCA,
+	}}
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+//go:embed challenge.js
+var challengeScript []byte
+
+// The script has the same.
+var challengeKinds = []string{"Anchor", "Beacon", "Compass", "Dinghy", "Ensign", "Fender"}
+
+const (
+	challengeGroup = "challenge.test"
+	challengeUsers = 120
+	// maxVanilla is how many objects an API server with a watch cache is asked to hold.
+	maxVanilla = 200_000
+	policyFile = "manifests/skip-controller-manager-metadata-caching.yaml"
+	policies   = "/apis/admissionregistration.k8s.io/v1beta1/"
+)
+
+// trial is what one run of the script came to.
+type trial struct {
+	Requests, Checks, Failed float64
+	Median, P90, P95, P99    float64 // milliseconds
+	Seconds                  float64
+	Windows                  []window
+}
+
+// window is five seconds of a run.
+type window struct {
+	Requests, Median, P95, P99 float64
+}
+
+// score is the challenge's, of an hour.
+func (r trial) score() float64 {
+	if r.Checks == 0 {
+		return 0
+	}
+	perHour := r.Checks * 3600 / r.Seconds
+	return perHour / (0.2*r.Median + 0.3*r.P90 + 0.5*r.P95) * math.Pow(1-r.Failed/r.Checks, 7)
+}
+
+// standing is the challenge of a system on a store of a size, in one form.
+type standing struct {
+	System  string
+	Objects int
+	AtOnce  bool
+	Runs    []trial // in the order of their scores
+	Memory  map[string]float64
+}
+
+func (s standing) median() trial { return s.Runs[len(s.Runs)/2] }
+
+// challenge prints what each system scores at each number of objects.
+func challenge(ctx context.Context, o options) error {
+	var all []standing
+	for _, name := range o.systems {
+		fmt.Println(name)
+		standings, err := challengeOf(ctx, o, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, standings...)
+	}
+	data, err := json.MarshalIndent(all, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.out, "challenge.json"), data, 0o644); err != nil {
+		return err
+	}
+	table := challengeTable(all)
+	fmt.Print(table)
+	return os.WriteFile(filepath.Join(o.out, "challenge.md"), []byte(table), 0o644)
+}
+
+func challengeTable(all []standing) string {
+	table := "| | objects | requests | per second | median ms | p90 | p95 | p99 | failed | score per hour | to etcd's | to the first |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+	for _, s := range all {
+		r := s.median()
+		same := func(system string, objects int) string {
+			i := slices.IndexFunc(all, func(t standing) bool {
+				return t.System == system && t.AtOnce == s.AtOnce && t.Objects == objects
+			})
+			if i < 0 || all[i].median().score() == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%.2f×", r.score()/all[i].median().score())
+		}
+		form := "one by one"
+		if s.AtOnce {
+			form = "six at once"
+		}
+		table += fmt.Sprintf("| %s | %d | %s | %.0f | %.1f | %.1f | %.1f | %.1f | %.2f %% | %.0f | %s | %s |\n",
+			s.System, s.Objects, form, r.Requests/r.Seconds, r.Median, r.P90, r.P95, r.P99, 100*r.Failed/math.Max(r.Checks, 1),
+			r.score(), same("etcd", s.Objects), same(s.System, all[slices.IndexFunc(all, func(t standing) bool { return t.System == s.System })].Objects))
+	}
+	return table
+}
+
+func challengeOf(ctx context.Context, o options, name string) ([]standing, error) {
+	c, err := startCluster(ctx, o, name)
+	if err != nil {
+		return nil, err
+	}
+	defer c.stop()
+	for _, kind := range challengeKinds {
+		if err := c.define(ctx, definition(challengeGroup, kind), challengePath(kind)); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.labelAll(ctx); err != nil {
+		return nil, err
+	}
+	token, err := c.contestant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := c.storeClient()
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	var all []standing
+	for _, count := range o.counts {
+		if !c.ours() && count > maxVanilla {
+			continue
+		}
+		if err := c.preload(ctx, store, count); err != nil {
+			return nil, err
+		}
+		fmt.Printf("    %d objects: warming up\n", count)
+		if _, err := c.k6(ctx, o, token, o.warmup, false); err != nil {
+			return nil, err
+		}
+		for _, atOnce := range []bool{false, true} {
+			s := standing{System: name, Objects: count, AtOnce: atOnce, Memory: map[string]float64{}}
+			for range o.rounds {
+				r, err := c.k6(ctx, o, token, o.duration, atOnce)
+				if err != nil {
+					return nil, err
+				}
+				fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed\n",
+					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed)
+				s.Runs = append(s.Runs, r)
+			}
+			slices.SortFunc(s.Runs, func(a, b trial) int { return cmp.Compare(a.score(), b.score()) })
+			for _, program := range programs {
+				p, err := c.Process(program)
+				if err != nil {
+					return nil, err
+				}
+				if s.Memory[program], err = resident(p.PID); err != nil {
+					return nil, err
+				}
+			}
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+func challengePath(kind string) string {
+	return "/apis/" + challengeGroup + "/v1/namespaces/default/" + strings.ToLower(kind) + "s"
+}
+
+// preload writes objects until there are so many, besides those of the script, and returns when the
+// API server knows the last one.
+func (c *cluster) preload(ctx context.Context, store *clientv3.Client, count int) error {
+	put := func(i int) (key string, object []byte) {
+		kind := challengeKinds[i%len(challengeKinds)]
+		name := fmt.Sprintf("stored-%d", i)
+		return "/registry/" + challengeGroup + "/" + strings.ToLower(kind) + "s/default/" + name, c.object(challengeGroup, kind, name, i)
+	}
+	if err := c.load(ctx, store, count, put); err != nil || count == 0 {
+		return err
+	}
+	last := count - 1
+	return until(ctx, func() error {
+		found, err := c.listed(ctx, fmt.Sprintf("%s?labelSelector=name%%3Dstored-%d", challengePath(challengeKinds[last%len(challengeKinds)]), last))
+		if err == nil && found != 1 {
+			err = fmt.Errorf("a list for the last object finds %d", found)
+		}
+		return err
+	})
+}
+
+// labelAll installs the policy that keeps custom resources out of the controller manager's memory, as
+// a release of ours does. Kubernetes as it is does not know the label.
+func (c *cluster) labelAll(ctx context.Context) error {
+	if !c.ours() {
+		return nil
+	}
+	text, err := os.ReadFile(policyFile)
+	if err != nil {
+		return err
+	}
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		path := policies + "mutatingadmissionpolicies"
+		if strings.Contains(document, "kind: MutatingAdmissionPolicyBinding") {
+			path = policies + "mutatingadmissionpolicybindings"
+		}
+		if _, err := c.send(ctx, http.MethodPost, path, "application/yaml", []byte(document)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contestant makes a user who may create and list the objects and nothing else, and returns a token.
+func (c *cluster) contestant(ctx context.Context) (token string, err error) {
+	const roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/"
+	for _, object := range []struct{ path, body string }{
+		{"/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"contestant"}}`},
+		{roles + "roles", `{"metadata":{"name":"contestant"},"rules":[{"apiGroups":["` + challengeGroup +
+			`"],"resources":["*"],"verbs":["create","list"]}]}`},
+		{roles + "rolebindings", `{"metadata":{"name":"contestant"},"subjects":[{"kind":"ServiceAccount","name":"contestant",` +
+			`"namespace":"default"}],"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"contestant"}}`},
+	} {
+		if _, err := c.do(ctx, http.MethodPost, object.path, []byte(object.body)); err != nil {
+			return "", err
+		}
+	}
+	answer, err := c.do(ctx, http.MethodPost, "/api/v1/namespaces/default/serviceaccounts/contestant/token",
+		[]byte(`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":86400}}`))
+	if err != nil {
+		return "", err
+	}
+	var request struct{ Status struct{ Token string } }
+	err = json.Unmarshal(answer, &request)
+	return request.Status.Token, err
+}
+
+// k6 runs the script.
+func (c *cluster) k6(ctx context.Context, o options, token string, length time.Duration, atOnce bool) (trial, error) {
+	c.runs++
+	label := fmt.Sprintf("r%d", c.runs)
+	folder := filepath.Join(o.out, c.name)
+	script, summary := filepath.Join(folder, "challenge.js"), filepath.Join(folder, "challenge-"+label+".json")
+	if err := os.WriteFile(script, challengeScript, 0o644); err != nil {
+		return trial{}, err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "k6"), "run", "--quiet", "--no-usage-report", script)
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "K6_AUTO_EXTENSION_RESOLUTION=false", "K6_NO_COLOR=true",
+		"URL="+c.URL, "TOKEN="+token, fmt.Sprintf("SECONDS=%d", int(length.Seconds())),
+		fmt.Sprintf("USERS=%d", challengeUsers), fmt.Sprintf("AT_ONCE=%t", atOnce), "RUN="+label, "SUMMARY="+summary)
+	log, err := os.Create(filepath.Join(folder, "k6-"+label+".log"))
+	if err != nil {
+		return trial{}, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Run(); err != nil {
+		return trial{}, fmt.Errorf("k6: %w; its output is in %s", err, log.Name())
+	}
+	return readTrial(summary, length)
+}
+
+// readTrial reads what the script has written: values of metrics by name.
+func readTrial(file string, length time.Duration) (trial, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return trial{}, err
+	}
+	var metrics map[string]struct{ Values map[string]float64 }
+	if err := json.Unmarshal(data, &metrics); err != nil {
+		return trial{}, fmt.Errorf("%s: %w", file, err)
+	}
+	duration, checks := metrics["http_req_duration"].Values, metrics["checks"].Values
+	r := trial{
+		Requests: duration["count"], Checks: checks["passes"] + checks["fails"], Failed: checks["fails"],
+		Median: duration["med"], P90: duration["p(90)"], P95: duration["p(95)"], P99: duration["p(99)"],
+		Seconds: length.Seconds(),
+	}
+	for i := 0; ; i++ {
+		m, ok := metrics[fmt.Sprintf("window_%d", i)]
+		if !ok {
+			break
+		}
+		r.Windows = append(r.Windows, window{m.Values["count"], m.Values["med"], m.Values["p(95)"], m.Values["p(99)"]})
+	}
+	if r.Requests == 0 {
+		return trial{}, fmt.Errorf("%s: no request was answered", file)
+	}
+	return r, nil
+}
