@@ -142,6 +142,9 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 	}()
 	for _, s := range b.steps {
 		b.progress++
+		if s.without == p.program {
+			continue
+		}
 		fmt.Printf("[%d/%d] round %d, %s: %s, %d clients … ", b.progress,
 			b.options.rounds*len(b.peers)*len(b.steps), round, p.title, s.title, s.count)
 		var r *result
@@ -193,7 +196,7 @@ func (b *bench) measure(ctx context.Context, running *instance, s step, round in
 	if s.measure != nil {
 		return s.measure(ctx, session, b.options)
 	}
-	operations, err := s.prepare(ctx, session)
+	operations, err := s.prepare(ctx, session, b.options)
 	if err != nil {
 		return &result{err: err}
 	}

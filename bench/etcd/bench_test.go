@@ -12,10 +12,10 @@ func TestPercentiles(t *testing.T) {
 	for i := 200; i >= 1; i-- {
 		values = append(values, time.Duration(i))
 	}
-	if p50, p99 := percentiles(values); p50 != 100 || p99 != 198 {
-		t.Errorf("of 1 to 200: p50 %d, p99 %d", p50, p99)
+	if p50, p95, p99 := percentiles(values); p50 != 100 || p95 != 190 || p99 != 198 {
+		t.Errorf("of 1 to 200: p50 %d, p95 %d, p99 %d", p50, p95, p99)
 	}
-	if p50, p99 := percentiles([]time.Duration{7}); p50 != 7 || p99 != 7 {
+	if p50, _, p99 := percentiles([]time.Duration{7}); p50 != 7 || p99 != 7 {
 		t.Errorf("of one value: p50 %d, p99 %d", p50, p99)
 	}
 }
@@ -76,21 +76,32 @@ func TestDriveCountsErrorsAndFailsWhenMostAre(t *testing.T) {
 }
 
 func TestWatchTellsOfLostAndRepeatedEvents(t *testing.T) {
-	arrives := func(sent, answered, arrived time.Duration) *delivery {
-		d := &delivery{sent: sent, answered: answered}
-		d.arrived.Store(int64(arrived))
-		return d
+	sent := func(at, answered time.Duration) *delivery {
+		return &delivery{sent: at, answered: answered, expected: 2}
 	}
-	l := &watchLoad{session: &session{}, written: [][]*delivery{
-		{arrives(1, 2, 90), arrives(10, 14, 13)}, // the first in the warm-up
-		{arrives(20, 21, 0), arrives(30, 0, 0)},  // lost; and never acknowledged
+	l := &watchLoad{session: &session{}, arrivals: make([][]arrival, 2), written: [][]*delivery{
+		{sent(1, 2), sent(10, 14)},  // the first in the warm-up
+		{sent(20, 21), sent(30, 0)}, // lost at one watch; and never acknowledged
 	}}
-	l.arrive("0 1 value", 50)
-	l.arrive("7 0 value", 50)
+	l.arrive(0, "0 0 value", 5)
+	l.arrive(1, "0 0 value", 6)
+	l.arrive(0, "0 1 value", 13)
+	l.arrive(1, "0 1 value", 15)
+	l.arrive(1, "0 1 value", 50)
+	l.arrive(0, "1 0 value", 22)
+	l.arrive(0, "7 0 value", 50)
 	r := &result{failures: map[string]int{}}
-	l.evaluate(r, 5)
-	if r.err != nil || r.p99 != 3 || r.errors() != 3 || len(r.failures) != 3 {
+	l.evaluate(r, 5, 5+time.Second)
+	// Lags of 3, 5, 40 and 2.
+	if r.err != nil || r.p50 != 3 || r.p99 != 40 || r.errors() != 3 || len(r.failures) != 3 || r.rate != 7-1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestEachPrefixHasItsShareOfTheWatchers(t *testing.T) {
+	l := &watchLoad{watchers: 7, prefixes: 3}
+	if a, b, c := l.watchersOf(0), l.watchersOf(1), l.watchersOf(2); a != 3 || b != 2 || c != 2 {
+		t.Error(a, b, c)
 	}
 }
 

@@ -26,12 +26,12 @@ type operation func(ctx context.Context) error
 
 // result is what one measurement found.
 type result struct {
-	rate     float64 // operations per second that succeeded
-	p50, p99 time.Duration
-	attempts int            // with those of the warm-up
-	failures map[string]int // by message, with those of the warm-up
-	notes    []string       // absolute values that only this load has
-	err      error          // why the measurement failed as a whole
+	rate          float64 // operations per second that succeeded
+	p50, p95, p99 time.Duration
+	attempts      int            // with those of the warm-up
+	failures      map[string]int // by message, with those of the warm-up
+	notes         []string       // absolute values that only this load has
+	err           error          // why the measurement failed as a whole
 }
 
 func (r *result) errors() (sum int) {
@@ -82,7 +82,7 @@ func drive(ctx context.Context, operations []operation, warmup, window time.Dura
 		}
 	}
 	r.rate = float64(done) / window.Seconds()
-	r.p50, r.p99 = percentiles(latencies)
+	r.p50, r.p95, r.p99 = percentiles(latencies)
 	switch {
 	case ctx.Err() != nil:
 		r.err = context.Cause(ctx)
@@ -157,12 +157,12 @@ func (r *result) commonFailure() string {
 	return fmt.Sprintf("%s (%d times)", most, r.failures[most])
 }
 
-// percentiles returns the median and the 99th percentile; it sorts the values.
-func percentiles(values []time.Duration) (p50, p99 time.Duration) {
+// percentiles returns the median, the 95th and the 99th percentile; it sorts the values.
+func percentiles(values []time.Duration) (p50, p95, p99 time.Duration) {
 	if len(values) == 0 {
-		return 0, 0
+		return 0, 0, 0
 	}
 	slices.Sort(values)
 	at := func(percent int) time.Duration { return values[(len(values)*percent+99)/100-1] }
-	return at(50), at(99)
+	return at(50), at(95), at(99)
 }

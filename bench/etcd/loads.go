@@ -27,9 +27,10 @@ type load struct {
 	title   string
 	clients []int
 	// prepare writes what the load needs and returns one operation per client.
-	prepare func(ctx context.Context, s *session) ([]operation, error)
+	prepare func(ctx context.Context, s *session, o *options) ([]operation, error)
 	// measure replaces prepare where calling operations is not all there is to it.
 	measure func(ctx context.Context, s *session, o *options) *result
+	without string // the program that is not asked
 }
 
 var (
@@ -43,7 +44,12 @@ var loads = []load{
 	{name: "updates", title: "update (transaction)", clients: writeClients, prepare: prepareUpdates},
 	{name: "gets", title: "get of one key", clients: readClients, prepare: prepareGets},
 	{name: "ranges", title: fmt.Sprintf("range of %d keys", rangeLimit), clients: readClients, prepare: prepareRanges},
-	{name: "watch", title: "watch: writes, and lag from send to event", measure: measureWatch},
+	{name: "pages", title: fmt.Sprintf("list in pages of %d", rangeLimit), clients: []int{1}, prepare: listed(listPages), without: listsWithout},
+	{name: "whole", title: "list in one answer", clients: []int{1}, prepare: listed(listWhole), without: listsWithout},
+	{name: "old", title: "list in pages at an old revision", clients: []int{1}, prepare: listed(listOld), without: listsWithout},
+	{name: "count", title: "count of all keys of a list", clients: []int{1}, prepare: listed(listCount), without: listsWithout},
+	{name: "watch", title: "watch: events at a given rate, and lag from write to event", measure: measureWatch},
+	{name: "watch-flood", title: "watch: events at full rate, and lag", measure: measureWatchFlood},
 }
 
 func loadNames() (names []string) {
@@ -196,7 +202,7 @@ func (s *session) seedKey(ctx context.Context, client *clientv3.Client, key stri
 	return err
 }
 
-func preparePuts(_ context.Context, s *session) ([]operation, error) {
+func preparePuts(_ context.Context, s *session, _ *options) ([]operation, error) {
 	return s.eachClient(func(_ int, client *clientv3.Client) operation {
 		return func(ctx context.Context) error {
 			_, err := client.Put(ctx, fmt.Sprintf("%s%06d", s.prefix, rand.IntN(putKeys)), s.value())
@@ -205,7 +211,7 @@ func preparePuts(_ context.Context, s *session) ([]operation, error) {
 	}), nil
 }
 
-func prepareCreates(_ context.Context, s *session) ([]operation, error) {
+func prepareCreates(_ context.Context, s *session, _ *options) ([]operation, error) {
 	return s.eachClient(func(number int, client *clientv3.Client) operation {
 		made := 0
 		return func(ctx context.Context) error {
@@ -216,7 +222,7 @@ func prepareCreates(_ context.Context, s *session) ([]operation, error) {
 	}), nil
 }
 
-func prepareUpdates(ctx context.Context, s *session) ([]operation, error) {
+func prepareUpdates(ctx context.Context, s *session, _ *options) ([]operation, error) {
 	key := func(i int) string { return fmt.Sprintf("%s%06d", s.prefix, i) }
 	if err := s.seed(ctx, s.clients*updateKeys, key); err != nil {
 		return nil, err
@@ -244,7 +250,7 @@ func prepareUpdates(ctx context.Context, s *session) ([]operation, error) {
 	}), nil
 }
 
-func prepareGets(ctx context.Context, s *session) ([]operation, error) {
+func prepareGets(ctx context.Context, s *session, _ *options) ([]operation, error) {
 	key := func(i int) string { return fmt.Sprintf("%s%06d", s.prefix, i) }
 	if err := s.seed(ctx, getKeys, key); err != nil {
 		return nil, err
@@ -260,7 +266,7 @@ func prepareGets(ctx context.Context, s *session) ([]operation, error) {
 	}), nil
 }
 
-func prepareRanges(ctx context.Context, s *session) ([]operation, error) {
+func prepareRanges(ctx context.Context, s *session, _ *options) ([]operation, error) {
 	if err := s.seed(ctx, rangeKeys, func(i int) string { return fmt.Sprintf("%s%06d", s.prefix, i) }); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,9 @@ type options struct {
 	warmup, window  time.Duration
 	perConnection   int
 	valueSize       int
+	listKeys        int
 	watchers        int
+	watchPrefixes   int
 	watchWriters    int
 	watchRate       int
 	kineConnections int
@@ -44,9 +46,11 @@ func parseOptions(args []string) (*options, error) {
 	flags.DurationVar(&o.window, "duration", 5*time.Second, "length of each measurement")
 	flags.IntVar(&o.perConnection, "clients-per-connection", 16, "how many clients share a connection")
 	flags.IntVar(&o.valueSize, "value-size", 1024, "bytes of a value")
-	flags.IntVar(&o.watchers, "watchers", 50, "watches of the load watch, each of a prefix of its own")
+	flags.IntVar(&o.listKeys, "list-keys", 100_000, "keys of the loads of lists")
+	flags.IntVar(&o.watchers, "watchers", 1000, "watches of the loads watch and watch-flood")
+	flags.IntVar(&o.watchPrefixes, "watch-prefixes", 50, "prefixes that they share")
 	flags.IntVar(&o.watchWriters, "watch-writers", 16, "clients that write for these watches")
-	flags.IntVar(&o.watchRate, "watch-rate", 0, "writes per second of these clients together; 0: as fast as the peer answers")
+	flags.IntVar(&o.watchRate, "watch-rate", 500, "writes per second of these clients together, for the load watch")
 	flags.IntVar(&o.kineConnections, "kine-connections", 0,
 		"the most connections of kine to PostgreSQL; 0, its default: no limit. With as many clients as the limit kine hangs,"+
 			" without one requests fail when the server has no more connections to give")
@@ -102,7 +106,7 @@ func (o *options) beQuick(flags *flag.FlagSet) {
 // complete makes the paths absolute, for programs that run in other folders, and checks the numbers.
 func (o *options) complete() (err error) {
 	if o.rounds < 1 || o.window <= 0 || o.warmup < 0 || o.perConnection < 1 ||
-		o.watchers < 1 || o.watchWriters < 1 || o.watchRate < 0 || o.valueSize < minValueSize {
+		o.listKeys < 2*rangeLimit || o.watchers < 1 || o.watchPrefixes < 1 || o.watchWriters < 1 || o.watchRate < 1 || o.valueSize < minValueSize {
 		return fmt.Errorf("a number is too small (values have at least %d bytes)", minValueSize)
 	}
 	if !slices.Contains([]string{"FULL", "NORMAL"}, o.kineSynchronous) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -22,6 +23,9 @@ func (b *bench) report() error {
 	if err := os.WriteFile(details, []byte(b.heading()+b.details()), 0o644); err != nil {
 		return err
 	}
+	if err := b.save(filepath.Join(b.options.out, "results.json")); err != nil {
+		return err
+	}
 	fmt.Printf("The ratios are in %s, the absolute values in %s.\n", b.shown(ratios), b.shown(details))
 	for _, p := range b.ours() {
 		for _, s := range b.steps {
@@ -31,6 +35,49 @@ func (b *bench) report() error {
 		}
 	}
 	return nil
+}
+
+// row is a line of results.json: medians of the rounds, times in milliseconds.
+type row struct {
+	Load, Title, Peer, PeerTitle string
+	Clients                      int
+	Rate, P50, P95, P99          float64
+	Rounds, FailedRounds         int
+	Operations, Errors           int
+	Notes                        []string `json:",omitempty"`
+}
+
+// save writes what other programs make of it.
+func (b *bench) save(file string) error {
+	var rows []row
+	for _, p := range b.peers {
+		for _, s := range b.steps {
+			results := b.results[p.name][s.id()]
+			if len(results) == 0 {
+				continue
+			}
+			m := summarize(results)
+			milliseconds := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+			r := row{Load: s.name, Title: s.title, Peer: p.name, PeerTitle: p.title, Clients: s.count, Rate: m.rate,
+				P50: milliseconds(m.p50), P95: milliseconds(m.p95), P99: milliseconds(m.p99),
+				Rounds: m.rounds, FailedRounds: m.failed, Operations: m.attempts, Errors: m.errors}
+			for _, result := range results {
+				r.Notes = append(r.Notes, result.notes...)
+			}
+			rows = append(rows, r)
+		}
+	}
+	data, err := json.MarshalIndent(struct {
+		Began    time.Time
+		Machine  string
+		Versions map[string]string
+		Notes    []string
+		Rows     []row
+	}{b.began, machine(), b.versions, b.notes, rows}, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o644)
 }
 
 func (b *bench) shown(path string) string {
@@ -56,9 +103,10 @@ func (b *bench) heading() string {
 		"rounds; in a round each peer has fresh data, and all loads run on it in the order of the rows.\n"+
 		"Unless said otherwise here, all peers write to disk what they acknowledge. The client runs on the same machine.\n",
 		o.valueSize, o.perConnection, o.warmup, o.window, o.rounds)
-	if slices.Contains(o.loads, "watch") {
-		fmt.Fprintf(&t, "Load watch: %d watches, each of a prefix; the rate is that of the writes, p50 and p99 are the time from\n"+
-			"the sending of a write to the arrival of its event.\n", o.watchers)
+	if slices.Contains(o.loads, "watch") || slices.Contains(o.loads, "watch-flood") {
+		fmt.Fprintf(&t, "Loads of watches: %d watches share %d prefixes; the rate is that of the events, p50 and p99 are the time\n"+
+			"from the sending of a write to the arrival of an event of it. At a given rate: %d writes a second.\n",
+			o.watchers, o.watchPrefixes, o.watchRate)
 	}
 	for _, note := range b.notes {
 		fmt.Fprintf(&t, "\n%s\n", note)
@@ -168,10 +216,10 @@ func (b *bench) details() string {
 				if r.err != nil {
 					remark, _, _ = strings.Cut("failed: "+r.err.Error(), "\n")
 				}
-				row(&t, s, p, fmt.Sprint(round+1), r.rate, r.p50, r.p99, r.errors(), remark)
+				writeRow(&t, s, p, fmt.Sprint(round+1), r.rate, r.p50, r.p99, r.errors(), remark)
 			}
 			if m := summarize(results); m.measured() {
-				row(&t, s, p, "median", m.rate, m.p50, m.p99, m.errors, "")
+				writeRow(&t, s, p, "median", m.rate, m.p50, m.p99, m.errors, "")
 			}
 		}
 	}
@@ -179,7 +227,7 @@ func (b *bench) details() string {
 	return t.String()
 }
 
-func row(t *strings.Builder, s step, p peer, round string, rate float64, p50, p99 time.Duration, errors int, remark string) {
+func writeRow(t *strings.Builder, s step, p peer, round string, rate float64, p50, p99 time.Duration, errors int, remark string) {
 	fmt.Fprintf(t, "| %s | %d | %s | %s | %.0f | %s | %s | %d | %s |\n",
 		s.title, s.count, p.title, round, rate, short(p50), short(p99), errors, strings.ReplaceAll(remark, "|", "/"))
 }

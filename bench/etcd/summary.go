@@ -11,14 +11,14 @@ import (
 type summary struct {
 	rounds, failed   int
 	rate             float64
-	p50, p99         time.Duration
+	p50, p95, p99    time.Duration
 	attempts, errors int
 }
 
 func summarize(results []*result) summary {
 	s := summary{rounds: len(results)}
 	var rates []float64
-	var p50s, p99s []time.Duration
+	var p50s, p95s, p99s []time.Duration
 	for _, r := range results {
 		s.attempts += r.attempts
 		s.errors += r.errors()
@@ -28,9 +28,10 @@ func summarize(results []*result) summary {
 		}
 		rates = append(rates, r.rate)
 		p50s = append(p50s, r.p50)
+		p95s = append(p95s, r.p95)
 		p99s = append(p99s, r.p99)
 	}
-	s.rate, s.p50, s.p99 = median(rates), median(p50s), median(p99s)
+	s.rate, s.p50, s.p95, s.p99 = median(rates), median(p50s), median(p95s), median(p99s)
 	return s
 }
 

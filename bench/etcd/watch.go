@@ -19,28 +19,48 @@ const (
 	eventsWithin = 10 * time.Second
 )
 
-// delivery is the way of one write. The fields are times since the start of the load by the client's
-// clock, the only one that takes part. sent and answered are the writer's, until it has ended.
+// delivery is the way of one write to the watches of its prefix. The times are since the start of the
+// load by the client's clock, the only one that takes part. sent is set before the write is, answered
+// is the writer's until it has ended.
 type delivery struct {
 	sent, answered time.Duration
-	arrived        atomic.Int64 // 0: not yet
+	expected       int32
+	arrived        atomic.Int32 // how often
 }
 
-// watchLoad lets clients create keys under many prefixes, each of which is watched, and follows each
-// write to its event. A value begins with the number of its writer and of its write.
+// arrival is that of one event at one watch, which alone writes it.
+type arrival struct {
+	*delivery
+	at time.Duration
+}
+
+// watchLoad lets clients create keys under many prefixes, each of which is watched by several, and
+// follows each write to its events. A value begins with the number of its writer and of its write.
 type watchLoad struct {
 	*session
 	watchers  int
+	prefixes  int
 	begin     time.Time
 	mutex     sync.RWMutex
 	written   [][]*delivery // by writer
-	twice     atomic.Int64
+	arrivals  [][]arrival   // by watch
 	unknown   atomic.Int64
 	cancelled sync.Map // why watches ended, by message
 }
 
+// measureWatch has the writers send so many a second.
 func measureWatch(ctx context.Context, s *session, o *options) *result {
-	l := &watchLoad{session: s, watchers: o.watchers, begin: time.Now(), written: make([][]*delivery, s.clients)}
+	return watchAt(ctx, s, o, o.watchRate)
+}
+
+// measureWatchFlood has them send as fast as the peer answers.
+func measureWatchFlood(ctx context.Context, s *session, o *options) *result {
+	return watchAt(ctx, s, o, 0)
+}
+
+func watchAt(ctx context.Context, s *session, o *options, rate int) *result {
+	l := &watchLoad{session: s, watchers: o.watchers, prefixes: min(o.watchPrefixes, o.watchers), begin: time.Now(),
+		written: make([][]*delivery, s.clients), arrivals: make([][]arrival, o.watchers)}
 	watching, stop := context.WithCancel(ctx)
 	var watches sync.WaitGroup
 	defer watches.Wait()
@@ -49,14 +69,14 @@ func measureWatch(ctx context.Context, s *session, o *options) *result {
 		return &result{err: err}
 	}
 	first := time.Since(l.begin) + o.warmup
-	r := drive(ctx, l.writers(o), o.warmup, o.window)
+	r := drive(ctx, l.writers(rate), o.warmup, o.window)
 	if r.err != nil {
 		return r
 	}
 	l.awaitEvents(ctx)
 	stop()
 	watches.Wait()
-	l.evaluate(r, first)
+	l.evaluate(r, first, first+o.window)
 	return r
 }
 
@@ -65,7 +85,7 @@ func (l *watchLoad) watchAll(ctx context.Context, watches *sync.WaitGroup) error
 	created := make(chan error, l.watchers)
 	for number := range l.watchers {
 		events := l.of(number).Watch(ctx, l.prefixOf(number), clientv3.WithPrefix(), clientv3.WithCreatedNotify())
-		watches.Go(func() { l.receive(ctx, events, created) })
+		watches.Go(func() { l.receive(ctx, number, events, created) })
 	}
 	timeout := time.After(createdWithin)
 	for range l.watchers {
@@ -84,10 +104,10 @@ func (l *watchLoad) watchAll(ctx context.Context, watches *sync.WaitGroup) error
 }
 
 func (l *watchLoad) prefixOf(watcher int) string {
-	return fmt.Sprintf("%s%03d/", l.prefix, watcher)
+	return fmt.Sprintf("%s%03d/", l.prefix, watcher%l.prefixes)
 }
 
-func (l *watchLoad) receive(ctx context.Context, events clientv3.WatchChan, created chan<- error) {
+func (l *watchLoad) receive(ctx context.Context, watcher int, events clientv3.WatchChan, created chan<- error) {
 	confirmed := false
 	for response := range events {
 		now := time.Since(l.begin)
@@ -96,7 +116,7 @@ func (l *watchLoad) receive(ctx context.Context, events clientv3.WatchChan, crea
 			created <- nil
 		}
 		for _, event := range response.Events {
-			l.arrive(string(event.Kv.Value), now)
+			l.arrive(watcher, string(event.Kv.Value), now)
 		}
 		if err := response.Err(); err != nil && ctx.Err() == nil {
 			l.cancelled.Store(message(err), true)
@@ -111,7 +131,7 @@ func (l *watchLoad) receive(ctx context.Context, events clientv3.WatchChan, crea
 	}
 }
 
-func (l *watchLoad) arrive(value string, now time.Duration) {
+func (l *watchLoad) arrive(watcher int, value string, now time.Duration) {
 	var writer, number int
 	fields := strings.SplitN(value, " ", 3)
 	if len(fields) == 3 {
@@ -124,15 +144,15 @@ func (l *watchLoad) arrive(value string, now time.Duration) {
 		l.unknown.Add(1)
 		return
 	}
-	if !l.written[writer][number].arrived.CompareAndSwap(0, int64(now)) {
-		l.twice.Add(1)
-	}
+	d := l.written[writer][number]
+	d.arrived.Add(1)
+	l.arrivals[watcher] = append(l.arrivals[watcher], arrival{d, now})
 }
 
-func (l *watchLoad) writers(o *options) []operation {
+func (l *watchLoad) writers(rate int) []operation {
 	var interval time.Duration
-	if o.watchRate > 0 {
-		interval = time.Duration(l.clients) * time.Second / time.Duration(o.watchRate)
+	if rate > 0 {
+		interval = time.Duration(l.clients) * time.Second / time.Duration(rate)
 	}
 	return l.eachClient(func(writer int, client *clientv3.Client) operation {
 		next := time.Now()
@@ -141,15 +161,15 @@ func (l *watchLoad) writers(o *options) []operation {
 				time.Sleep(time.Until(next))
 				next = next.Add(interval)
 			}
-			d := &delivery{}
+			value := l.value()
+			number := len(l.written[writer]) // nobody else appends
+			prefix := (writer + number*l.clients) % l.prefixes
+			header := fmt.Sprintf("%d %d ", writer, number)
+			key := fmt.Sprintf("%s%04d-%08d", l.prefixOf(prefix), writer, number)
+			d := &delivery{sent: time.Since(l.begin), expected: l.watchersOf(prefix)}
 			l.mutex.Lock()
-			number := len(l.written[writer])
 			l.written[writer] = append(l.written[writer], d)
 			l.mutex.Unlock()
-			header := fmt.Sprintf("%d %d ", writer, number)
-			value := l.value()
-			key := fmt.Sprintf("%s%04d-%08d", l.prefixOf((writer+number*l.clients)%l.watchers), writer, number)
-			d.sent = time.Since(l.begin)
 			_, err := create(ctx, client, key, header+value[len(header):])
 			if err == nil {
 				d.answered = time.Since(l.begin)
@@ -159,45 +179,61 @@ func (l *watchLoad) writers(o *options) []operation {
 	})
 }
 
-// awaitEvents returns when all acknowledged writes have arrived, or it has taken too long. The writers
-// have ended.
+// watchersOf returns how many watch a prefix.
+func (l *watchLoad) watchersOf(prefix int) int32 {
+	return int32((l.watchers - prefix + l.prefixes - 1) / l.prefixes)
+}
+
+// awaitEvents returns when all events of acknowledged writes have arrived, or it has taken too long.
+// The writers have ended.
 func (l *watchLoad) awaitEvents(ctx context.Context) {
 	deadline := time.Now().Add(eventsWithin)
 	for _, deliveries := range l.written {
 		for _, d := range deliveries {
-			for d.answered != 0 && d.arrived.Load() == 0 && time.Now().Before(deadline) && ctx.Err() == nil {
+			for d.answered != 0 && d.arrived.Load() < d.expected && time.Now().Before(deadline) && ctx.Err() == nil {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}
 	}
 }
 
-// evaluate makes the lag from the sending of a write to the arrival of its event the latency; the lag
-// from the acknowledgement may be negative, of which no ratio can be made, and is a note. Writes that
-// were sent before first belong to the warm-up; their events must arrive, too.
-func (l *watchLoad) evaluate(r *result, first time.Duration) {
+// evaluate makes the lag from the sending of a write to the arrival of each of its events the latency,
+// and the events per second the rate; the lag from the acknowledgement may be negative, of which no
+// ratio can be made, and is a note. What was sent before first belongs to the warm-up; it must arrive,
+// too. The watches have ended.
+func (l *watchLoad) evaluate(r *result, first, last time.Duration) {
 	var sinceSent, sinceAnswered []time.Duration
-	lost := 0
-	for _, deliveries := range l.written {
-		for _, d := range deliveries {
-			arrived := time.Duration(d.arrived.Load())
-			switch {
-			case d.answered == 0:
-			case arrived == 0:
-				lost++
-			case d.sent >= first:
-				sinceSent = append(sinceSent, arrived-d.sent)
-				sinceAnswered = append(sinceAnswered, arrived-d.answered)
+	inWindow := 0
+	for _, arrivals := range l.arrivals {
+		for _, a := range arrivals {
+			if a.at >= first && a.at <= last {
+				inWindow++
+			}
+			if a.sent >= first && a.answered != 0 {
+				sinceSent = append(sinceSent, a.at-a.sent)
+				sinceAnswered = append(sinceAnswered, a.at-a.answered)
 			}
 		}
 	}
-	writeP50, writeP99 := r.p50, r.p99
-	r.p50, r.p99 = percentiles(sinceSent)
-	p50, p99 := percentiles(sinceAnswered)
-	r.notes = append(r.notes, fmt.Sprintf("event after acknowledgement: p50 %s, p99 %s; write: p50 %s, p99 %s",
-		short(p50), short(p99), short(writeP50), short(writeP99)))
-	r.count("LOST: a write was acknowledged and its event has not come", lost)
-	r.count("an event came twice", int(l.twice.Load()))
+	lost, twice := 0, 0
+	for _, deliveries := range l.written {
+		for _, d := range deliveries {
+			switch arrived := d.arrived.Load(); {
+			case d.answered != 0 && arrived < d.expected:
+				lost += int(d.expected - arrived)
+			case arrived > d.expected:
+				twice += int(arrived - d.expected)
+			}
+		}
+	}
+	writes, writeP50, writeP99 := r.rate, r.p50, r.p99
+	r.rate = float64(inWindow) / (last - first).Seconds()
+	r.p50, r.p95, r.p99 = percentiles(sinceSent)
+	p50, _, p99 := percentiles(sinceAnswered)
+	r.notes = append(r.notes, fmt.Sprintf("event after acknowledgement: p50 %s, p99 %s; writes: %.0f a second, p50 %s, p99 %s",
+		short(p50), short(p99), writes, short(writeP50), short(writeP99)))
+	r.count("LOST: a write was acknowledged and one of its events has not come", lost)
+	r.count("an event came more often than it was watched for", twice)
 	r.count("an event of nobody's write", int(l.unknown.Load()))
 	l.cancelled.Range(func(text, _ any) bool {
 		r.count("a watch ended: "+text.(string), 1)
