@@ -29,5 +29,12 @@ bench-memory: build kubernetes-unpatched build/bench/kubernetes test-postgres ##
 bench-selectors: build kubernetes-unpatched build/bench/kubernetes test-postgres ## A list of 1 among 1,000,000 beside a get; puts beside 10,000 watches (20 minutes). ARGS='-systems sqlite'.
 	@build/bench/kubernetes selectors -bin $(bin) $(ARGS)
 
-bench-challenge: build kubernetes-unpatched kine k6 build/bench/kubernetes test-postgres ## The Kubernetes Performance Challenge on stores that hold 0 to 1,000,000 objects (50 minutes). ARGS='-systems sqlite'.
+bench-challenge: build kubernetes-unpatched kine k6 build/bench/kubernetes test-postgres ## The Kubernetes Performance Challenge on stores that hold 0 to 1,000,000 objects (40 minutes). ARGS='-systems sqlite'.
 	@build/bench/kubernetes challenge -bin $(bin) $(ARGS)
+
+.PHONY: bench-soak bench-report
+bench-soak: build build/bench/etcd $(if $(HARIKUBE_TEST_POSTGRES),,test-postgres) ## Thirty minutes of mixed load: does anything drift? ARGS='-soak 5m'.
+	@build/bench/etcd -bin $(bin) -peers harikube-sqlite,harikube-postgres,etcd -soak 30m $(ARGS)
+
+bench-report: ## docs/benchmarks.md from the results that there are in build.
+	@go run -C bench/report . -build '$(CURDIR)/build' -out '$(CURDIR)/docs'

@@ -38,6 +38,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer bench.close()
+	if options.soak > 0 {
+		return bench.soak(ctx)
+	}
 	if err := bench.runRounds(ctx); err != nil {
 		return err
 	}

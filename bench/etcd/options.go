@@ -27,6 +27,7 @@ type options struct {
 	watchPrefixes   int
 	watchWriters    int
 	watchRate       int
+	soak            time.Duration
 	kineConnections int
 	kineSynchronous string
 }
@@ -51,6 +52,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.IntVar(&o.watchPrefixes, "watch-prefixes", 50, "prefixes that they share")
 	flags.IntVar(&o.watchWriters, "watch-writers", 16, "clients that write for these watches")
 	flags.IntVar(&o.watchRate, "watch-rate", 500, "writes per second of these clients together, for the load watch")
+	flags.DurationVar(&o.soak, "soak", 0, "instead of the loads: have all peers work at the same time for so long")
 	flags.IntVar(&o.kineConnections, "kine-connections", 0,
 		"the most connections of kine to PostgreSQL; 0, its default: no limit. With as many clients as the limit kine hangs,"+
 			" without one requests fail when the server has no more connections to give")
@@ -106,7 +108,7 @@ func (o *options) beQuick(flags *flag.FlagSet) {
 // complete makes the paths absolute, for programs that run in other folders, and checks the numbers.
 func (o *options) complete() (err error) {
 	if o.rounds < 1 || o.window <= 0 || o.warmup < 0 || o.perConnection < 1 ||
-		o.listKeys < 2*rangeLimit || o.watchers < 1 || o.watchPrefixes < 1 || o.watchWriters < 1 || o.watchRate < 1 || o.valueSize < minValueSize {
+		o.listKeys < 2*rangeLimit || o.watchers < 1 || o.watchPrefixes < 1 || o.watchWriters < 1 || o.watchRate < 1 || o.soak < 0 || o.valueSize < minValueSize {
 		return fmt.Errorf("a number is too small (values have at least %d bytes)", minValueSize)
 	}
 	if !slices.Contains([]string{"FULL", "NORMAL"}, o.kineSynchronous) {

@@ -37,7 +37,7 @@ const (
 type trial struct {
 	Requests, Checks, Failed float64
 	Median, P90, P95, P99    float64 // milliseconds
-	Seconds                  float64
+	Seconds, Score           float64
 	Windows                  []window
 }
 
@@ -46,8 +46,8 @@ type window struct {
 	Requests, Median, P95, P99 float64
 }
 
-// score is the challenge's, of an hour.
-func (r trial) score() float64 {
+// points are the challenge's, of an hour.
+func (r trial) points() float64 {
 	if r.Checks == 0 {
 		return 0
 	}
@@ -98,10 +98,10 @@ func challengeTable(all []standing) string {
 			i := slices.IndexFunc(all, func(t standing) bool {
 				return t.System == system && t.AtOnce == s.AtOnce && t.Objects == objects
 			})
-			if i < 0 || all[i].median().score() == 0 {
+			if i < 0 || all[i].median().Score == 0 {
 				return "–"
 			}
-			return fmt.Sprintf("%.2f×", r.score()/all[i].median().score())
+			return fmt.Sprintf("%.2f×", r.Score/all[i].median().Score)
 		}
 		form := "one by one"
 		if s.AtOnce {
@@ -109,7 +109,7 @@ func challengeTable(all []standing) string {
 		}
 		table += fmt.Sprintf("| %s | %d | %s | %.0f | %.1f | %.1f | %.1f | %.1f | %.2f %% | %.0f | %s | %s |\n",
 			s.System, s.Objects, form, r.Requests/r.Seconds, r.Median, r.P90, r.P95, r.P99, 100*r.Failed/math.Max(r.Checks, 1),
-			r.score(), same("etcd", s.Objects), same(s.System, all[slices.IndexFunc(all, func(t standing) bool { return t.System == s.System })].Objects))
+			r.Score, same("etcd", s.Objects), same(s.System, all[slices.IndexFunc(all, func(t standing) bool { return t.System == s.System })].Objects))
 	}
 	return table
 }
@@ -160,7 +160,7 @@ func challengeOf(ctx context.Context, o options, name string) ([]standing, error
 					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed)
 				s.Runs = append(s.Runs, r)
 			}
-			slices.SortFunc(s.Runs, func(a, b trial) int { return cmp.Compare(a.score(), b.score()) })
+			slices.SortFunc(s.Runs, func(a, b trial) int { return cmp.Compare(a.Score, b.Score) })
 			for _, program := range programs {
 				p, err := c.Process(program)
 				if err != nil {
@@ -296,6 +296,7 @@ func readTrial(file string, length time.Duration) (trial, error) {
 		}
 		r.Windows = append(r.Windows, window{m.Values["count"], m.Values["med"], m.Values["p(95)"], m.Values["p(99)"]})
 	}
+	r.Score = r.points()
 	if r.Requests == 0 {
 		return trial{}, fmt.Errorf("%s: no request was answered", file)
 	}

@@ -1,0 +1,375 @@
+// Command report writes docs/benchmarks.md and its plots from what the benchmarks have found. A part
+// that was not measured is named as such.
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// record is the published one of the challenge, in points per hour.
+const record = 1059
+
+func main() {
+	build := flag.String("build", "build", "folder with the results")
+	out := flag.String("out", "docs", "folder for benchmarks.md and its plots")
+	flag.Parse()
+	if err := run(*build, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench/report:", err)
+		os.Exit(1)
+	}
+}
+
+func run(build, out string) error {
+	plots := filepath.Join(out, "benchmarks")
+	if err := os.RemoveAll(plots); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(plots, 0o755); err != nil {
+		return err
+	}
+	r := report{build: build, plots: plots}
+	for _, part := range []func() error{r.etcd, r.challenge, r.memory, r.selectors, r.soak} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(out, "benchmarks.md"), []byte(r.text.String()), 0o644)
+}
+
+type report struct {
+	build, plots string
+	text         strings.Builder
+}
+
+func (r *report) printf(format string, args ...any) {
+	fmt.Fprintf(&r.text, format, args...)
+}
+
+// read reads results, or tells in the report that there are none.
+func (r *report) read(file string, into any) (there bool, err error) {
+	data, err := os.ReadFile(filepath.Join(r.build, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		r.printf("Not measured.\n")
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, json.Unmarshal(data, into)
+}
+
+// ---- etcd's API ----------------------------------------------------------------------------------
+
+type etcdRow struct {
+	Load, Title, Peer string
+	Clients           int
+	Rate, P50, P99    float64
+	Rounds            int
+	FailedRounds      int
+}
+
+func (r *report) etcd() error {
+	r.printf("# Benchmarks\n\n`make bench` measures and writes this page. Ratios carry over from machine to machine, " +
+		"absolute times do not.\n\n## etcd's API\n\n")
+	var results struct {
+		Began    time.Time
+		Machine  string
+		Versions map[string]string
+		Notes    []string
+		Rows     []etcdRow
+	}
+	if there, err := r.read("bench-etcd/results.json", &results); !there || err != nil {
+		return err
+	}
+	r.printf("%s; %s.\n\n", results.Began.UTC().Format(time.DateOnly), results.Machine)
+	for _, name := range []string{"harikube", "etcd", "kine"} {
+		if version := results.Versions[name]; version != "" {
+			r.printf("- %s %s\n", strings.Replace(name, "harikube", "HariKube", 1), version)
+		}
+	}
+	for _, note := range results.Notes {
+		r.printf("\n%s\n", note)
+	}
+	r.printf("\nThe rate of HariKube by that of the other; above 1 is in favour of HariKube. In brackets p99 by p99, where below 1 is.\n\n" +
+		"| load | clients | SQLite ÷ etcd | SQLite ÷ kine on SQLite | PostgreSQL ÷ etcd | PostgreSQL ÷ kine on PostgreSQL |\n" +
+		"|---|--:|--:|--:|--:|--:|\n")
+	find := func(like etcdRow, peer string) *etcdRow {
+		i := slices.IndexFunc(results.Rows, func(o etcdRow) bool {
+			return o.Load == like.Load && o.Clients == like.Clients && o.Peer == peer
+		})
+		if i < 0 {
+			return nil
+		}
+		return &results.Rows[i]
+	}
+	for _, row := range results.Rows {
+		if row.Peer != "harikube-sqlite" {
+			continue
+		}
+		r.printf("| %s | %d |", row.Title, row.Clients)
+		for _, pair := range [][2]string{{"harikube-sqlite", "etcd"}, {"harikube-sqlite", "kine-sqlite"},
+			{"harikube-postgres", "etcd"}, {"harikube-postgres", "kine-postgres"}} {
+			r.printf(" %s |", compare(find(row, pair[0]), find(row, pair[1])))
+		}
+		r.printf("\n")
+	}
+	return nil
+}
+
+func compare(ours, theirs *etcdRow) string {
+	switch {
+	case ours == nil || theirs == nil:
+		return "–"
+	case ours.Rounds == ours.FailedRounds:
+		return "OURS failed"
+	case theirs.Rounds == theirs.FailedRounds:
+		return "failed"
+	}
+	return fmt.Sprintf("%.2f (%.2f)", ours.Rate/theirs.Rate, ours.P99/theirs.P99)
+}
+
+// ---- The challenge -------------------------------------------------------------------------------
+
+type trial struct {
+	Requests, Checks, Failed, Median, P90, P95, P99, Seconds, Score float64
+	Windows                                                         []struct{ Requests, Median, P95, P99 float64 }
+}
+
+type standing struct {
+	System  string
+	Objects int
+	AtOnce  bool
+	Runs    []trial
+	Memory  map[string]float64
+}
+
+func (s standing) median() trial { return s.Runs[len(s.Runs)/2] }
+
+func (s standing) rate() float64 { return s.median().Requests / s.median().Seconds }
+
+var titles = map[string]string{"sqlite": "HariKube on SQLite", "postgres": "HariKube on PostgreSQL",
+	"etcd": "Kubernetes on etcd", "kine": "Kubernetes on kine"}
+
+func (r *report) challenge() error {
+	r.printf("\n## The Kubernetes Performance Challenge\n\n")
+	var all []standing
+	if there, err := r.read("bench-kubernetes/challenge.json", &all); !there || err != nil {
+		return err
+	}
+	r.printf("120 virtual users of k6, each of whom creates six custom resources of six kinds and reads each back by a label, " +
+		"as a service account with a role of its own. Kubernetes on etcd and kine is as it is, with its watch cache. " +
+		"The points are the challenge's: checks in an hour ÷ (0.2 · median + 0.3 · p90 + 0.5 · p95 in ms) · (1 − failed ÷ checks)⁷.\n\n")
+	find := func(system string, objects int, atOnce bool) *standing {
+		i := slices.IndexFunc(all, func(s standing) bool {
+			return s.System == system && s.Objects == objects && s.AtOnce == atOnce
+		})
+		if i < 0 {
+			return nil
+		}
+		return &all[i]
+	}
+	ratio := func(ours *standing, theirs *standing, value func(standing) float64) string {
+		if theirs == nil || value(*theirs) == 0 {
+			return "–"
+		}
+		return fmt.Sprintf("%.2f", value(*ours)/value(*theirs))
+	}
+	score := func(s standing) float64 { return s.median().Score }
+	for _, atOnce := range []bool{false, true} {
+		form := "One request after the other"
+		if atOnce {
+			form = "The six of a step at once"
+		}
+		r.printf("%s:\n\n| | objects | requests/s ÷ etcd's | points ÷ etcd's | points ÷ own at %d objects | points ÷ the published %d | failed |\n"+
+			"|---|--:|--:|--:|--:|--:|--:|\n", form, all[0].Objects, record)
+		for i := range all {
+			s := &all[i]
+			if s.AtOnce != atOnce {
+				continue
+			}
+			m := s.median()
+			r.printf("| %s | %d | %s | %s | %s | %.1f | %.2f %% |\n", titles[s.System], s.Objects,
+				ratio(s, find("etcd", s.Objects, atOnce), standing.rate), ratio(s, find("etcd", s.Objects, atOnce), score),
+				ratio(s, find(s.System, all[0].Objects, atOnce), score), m.Score/record, 100*m.Failed/max(m.Checks, 1))
+		}
+		r.printf("\n")
+	}
+	return r.challengePlots(all, find)
+}
+
+func (r *report) challengePlots(all []standing, find func(string, int, bool) *standing) error {
+	base := find("etcd", all[0].Objects, false)
+	if base == nil {
+		base = &all[0]
+	}
+	rate, latency := base.rate(), base.median().Median
+	for _, objects := range counts(all) {
+		var rates, latencies []line
+		for _, system := range []string{"sqlite", "postgres", "etcd", "kine"} {
+			s := find(system, objects, false)
+			if s == nil {
+				continue
+			}
+			var perSecond, p50, p95, p99 []point
+			for i, w := range s.median().Windows {
+				at := float64(i+1) * 5
+				perSecond = append(perSecond, point{at, w.Requests / 5 / rate})
+				p50 = append(p50, point{at, w.Median / latency})
+				p95 = append(p95, point{at, w.P95 / latency})
+				p99 = append(p99, point{at, w.P99 / latency})
+			}
+			rates = append(rates, line{titles[system], perSecond})
+			latencies = append(latencies, line{titles[system] + " p50", p50}, line{titles[system] + " p95", p95}, line{titles[system] + " p99", p99})
+		}
+		title := fmt.Sprintf("at %d objects", objects)
+		if err := r.plot(fmt.Sprintf("challenge-rate-%d", objects), "Requests per second "+title, "seconds", "÷ "+titles[base.System]+" at first", rates); err != nil {
+			return err
+		}
+		if err := r.plot(fmt.Sprintf("challenge-latency-%d", objects), "Latency "+title, "seconds", "÷ median of "+titles[base.System]+" at first", latencies); err != nil {
+			return err
+		}
+	}
+	var memory []line
+	for _, system := range []string{"sqlite", "postgres", "etcd", "kine"} {
+		var points []point
+		for _, s := range all {
+			if s.System == system && !s.AtOnce {
+				points = append(points, point{float64(s.Objects), s.Memory["kube-apiserver"]})
+			}
+		}
+		if len(points) > 0 {
+			memory = append(memory, line{titles[system], points})
+		}
+	}
+	return r.plot("challenge-memory", "Memory of kube-apiserver", "objects", "MiB", memory)
+}
+
+func counts(all []standing) []int {
+	var counts []int
+	for _, s := range all {
+		if !slices.Contains(counts, s.Objects) {
+			counts = append(counts, s.Objects)
+		}
+	}
+	return slices.Sorted(slices.Values(counts))
+}
+
+// ---- Memory and selectors ------------------------------------------------------------------------
+
+func (r *report) memory() error {
+	r.printf("\n## Memory of the control plane\n\n")
+	return r.include("bench-kubernetes/memory.md")
+}
+
+func (r *report) selectors() error {
+	r.printf("\n## Selectors\n\n")
+	return r.include("bench-kubernetes/selectors.md")
+}
+
+func (r *report) include(file string) error {
+	text, err := os.ReadFile(filepath.Join(r.build, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		r.printf("Not measured.\n")
+		return nil
+	}
+	r.text.Write(text)
+	return err
+}
+
+// ---- The soak ------------------------------------------------------------------------------------
+
+type soakSample struct {
+	Seconds, Rate, P50, P95, P99, Max, Resident, DB, WAL float64
+}
+
+type soaked struct {
+	Peer, Title     string
+	Samples         []soakSample
+	Changes, Events int64
+	Errors          map[string]int
+}
+
+func (r *report) soak() error {
+	r.printf("\n## Soak\n\n")
+	var all []soaked
+	if there, err := r.read("bench-etcd/soak.json", &all); !there || err != nil {
+		return err
+	}
+	minutes := all[0].Samples[len(all[0].Samples)-1].Seconds / 60
+	r.printf("%.0f minutes of mixed load, all at the same time, with compaction as kube-apiserver asks for it. The medians of the last "+
+		"third by those of the middle third, so 1 is no drift:\n\n"+
+		"| | throughput | p50 | p99 | memory | database | WAL | longest stall | operations that failed |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", minutes)
+	for _, s := range all {
+		failed := 0
+		for _, count := range s.Errors {
+			failed += count
+		}
+		longest := func(samples []soakSample) float64 {
+			return slices.MaxFunc(samples, func(a, b soakSample) int { return cmp.Compare(a.Max, b.Max) }).Max
+		}
+		third := len(s.Samples) / 3
+		middle, last := s.Samples[third:2*third], s.Samples[2*third:]
+		drift := func(value func(soakSample) float64) string {
+			if m := medianOf(middle, value); m != 0 {
+				return fmt.Sprintf("%.2f", medianOf(last, value)/m)
+			}
+			return "–"
+		}
+		r.printf("| %s | %s | %s | %s | %s | %s | %s | %.2f | %d |\n", s.Title,
+			drift(func(s soakSample) float64 { return s.Rate }), drift(func(s soakSample) float64 { return s.P50 }),
+			drift(func(s soakSample) float64 { return s.P99 }), drift(func(s soakSample) float64 { return s.Resident }),
+			drift(func(s soakSample) float64 { return s.DB }), drift(func(s soakSample) float64 { return s.WAL }),
+			longest(last)/longest(middle), failed)
+	}
+	r.printf("\n")
+	for _, series := range []struct {
+		name, title, unit string
+		value             func(soakSample) float64
+		relative          bool
+	}{
+		{"rate", "Operations per second", "÷ own median", func(s soakSample) float64 { return s.Rate }, true},
+		{"p99", "p99", "÷ own median", func(s soakSample) float64 { return s.P99 }, true},
+		{"memory", "Memory of the server", "MiB", func(s soakSample) float64 { return s.Resident }, false},
+		{"database", "Size of the database", "MiB", func(s soakSample) float64 { return s.DB }, false},
+		{"wal", "Size of the write-ahead log", "MiB", func(s soakSample) float64 { return s.WAL }, false},
+	} {
+		var lines []line
+		for _, s := range all {
+			scale := 1.0
+			if series.relative {
+				scale = medianOf(s.Samples, series.value)
+			}
+			var points []point
+			for _, sample := range s.Samples {
+				points = append(points, point{sample.Seconds / 60, series.value(sample) / scale})
+			}
+			lines = append(lines, line{s.Title, points})
+		}
+		if err := r.plot("soak-"+series.name, series.title, "minutes", series.unit, lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func medianOf(samples []soakSample, value func(soakSample) float64) float64 {
+	var values []float64
+	for _, s := range samples {
+		values = append(values, value(s))
+	}
+	slices.Sort(values)
+	if len(values) == 0 {
+		return 0
+	}
+	return values[len(values)/2]
+}
