@@ -13,6 +13,9 @@ import (
 	"go.uber.org/zap"
 )
 
+// warmers is how many clients warm a server up.
+const warmers = 16
+
 // silent is the log of the client library, which repeats each error that we count.
 var silent = zap.NewNop()
 
@@ -153,6 +156,8 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 			if running, err = b.start(ctx, p); err != nil {
 				r = &result{err: fmt.Errorf("it does not start: %w", err)}
 				running = nil
+			} else {
+				b.warm(ctx, running)
 			}
 		}
 		if running != nil {
@@ -171,6 +176,23 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 		fmt.Println(outcome(r))
 	}
 	return nil
+}
+
+// warm gives a server that has just been started work that is not measured. What goes wrong will go
+// wrong again.
+func (b *bench) warm(ctx context.Context, running *instance) {
+	names := []string{"creates", "updates", "gets"}
+	for _, name := range names {
+		l := loads[slices.IndexFunc(loads, func(l load) bool { return l.name == name })]
+		session, err := newSession(running.address, warmers, 0, "/registry/bench/warm-"+name+"/", b.options)
+		if err != nil {
+			return
+		}
+		if operations, err := l.prepare(ctx, session, b.options); err == nil {
+			drive(ctx, operations, b.options.settle/time.Duration(len(names)), time.Millisecond)
+		}
+		session.close()
+	}
 }
 
 func (b *bench) measure(ctx context.Context, running *instance, s step, round int) *result {

@@ -19,6 +19,7 @@ type options struct {
 	loads           []string
 	clients         []int // nil: those of each load
 	rounds          int
+	settle          time.Duration
 	warmup, window  time.Duration
 	perConnection   int
 	valueSize       int
@@ -43,6 +44,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.postgres, "postgres", os.Getenv(postgresVariable),
 		"postgres:// URL of a user who may create databases; by default "+postgresVariable+", or else test-postgres is started")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; the medians are reported")
+	flags.DurationVar(&o.settle, "settle", 15*time.Second, "load of creates, updates and gets after the start of a peer")
 	flags.DurationVar(&o.warmup, "warmup", 3*time.Second, "load before each measurement that does not count")
 	flags.DurationVar(&o.window, "duration", 5*time.Second, "length of each measurement")
 	flags.IntVar(&o.perConnection, "clients-per-connection", 16, "how many clients share a connection")
@@ -97,6 +99,9 @@ func (o *options) beQuick(flags *flag.FlagSet) {
 	if !set["rounds"] {
 		o.rounds = 1
 	}
+	if !set["settle"] {
+		o.settle = 3 * time.Second
+	}
 	if !set["warmup"] {
 		o.warmup = 2 * time.Second
 	}
@@ -107,7 +112,7 @@ func (o *options) beQuick(flags *flag.FlagSet) {
 
 // complete makes the paths absolute, for programs that run in other folders, and checks the numbers.
 func (o *options) complete() (err error) {
-	if o.rounds < 1 || o.window <= 0 || o.warmup < 0 || o.perConnection < 1 ||
+	if o.rounds < 1 || o.window <= 0 || o.warmup < 0 || o.settle < 0 || o.perConnection < 1 ||
 		o.listKeys < 2*rangeLimit || o.watchers < 1 || o.watchPrefixes < 1 || o.watchWriters < 1 || o.watchRate < 1 || o.soak < 0 || o.valueSize < minValueSize {
 		return fmt.Errorf("a number is too small (values have at least %d bytes)", minValueSize)
 	}
