@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +41,9 @@ type trial struct {
 	Requests, Checks, Failed float64
 	Median, P90, P95, P99    float64 // milliseconds
 	Seconds, Score           float64
-	Windows                  []window
+	// CPU is what a request cost each program, in milliseconds.
+	CPU     map[string]float64
+	Windows []window
 }
 
 // window is five seconds of a run.
@@ -156,8 +161,8 @@ func challengeOf(ctx context.Context, o options, name string) ([]standing, error
 				if err != nil {
 					return nil, err
 				}
-				fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed\n",
-					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed)
+				fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed; CPU per request: kube-apiserver %.2f ms, store %.2f ms\n",
+					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed, r.CPU["kube-apiserver"], r.CPU["store"])
 				s.Runs = append(s.Runs, r)
 			}
 			slices.SortFunc(s.Runs, func(a, b trial) int { return cmp.Compare(a.Score, b.Score) })
@@ -267,10 +272,57 @@ func (c *cluster) k6(ctx context.Context, o options, token string, length time.D
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	before, err := c.cpuTimes()
+	if err != nil {
+		return trial{}, err
+	}
 	if err := cmd.Run(); err != nil {
 		return trial{}, fmt.Errorf("k6: %w; its output is in %s", err, log.Name())
 	}
-	return readTrial(summary, length)
+	after, err := c.cpuTimes()
+	if err != nil {
+		return trial{}, err
+	}
+	r, err := readTrial(summary, length)
+	if err != nil {
+		return trial{}, err
+	}
+	r.CPU = map[string]float64{}
+	for program, used := range after {
+		r.CPU[program] = float64((used - before[program]).Microseconds()) / 1000 / r.Requests
+	}
+	return r, nil
+}
+
+// cpuTimes returns what the programs have used so far.
+func (c *cluster) cpuTimes() (map[string]time.Duration, error) {
+	times := map[string]time.Duration{}
+	for _, program := range programs {
+		p, err := c.Process(program)
+		if err != nil {
+			return nil, err
+		}
+		if times[program], err = cpuTime(p.PID); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
+}
+
+// cpuTime is that of a process in user and system mode, which Linux tells in hundredths of a second.
+func cpuTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field is a name in parentheses that may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d has no CPU time", pid)
+	}
+	user, userErr := strconv.Atoi(fields[11])
+	system, systemErr := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(userErr, systemErr)
 }
 
 // readTrial reads what the script has written: values of metrics by name.
