@@ -6,9 +6,16 @@
 
 test_parts += test-bench
 
+# What the parts below need. The API server as Kubernetes has it stands beside etcd and kine.
+bench_peers := build kine build/bench/etcd $(if $(HARIKUBE_TEST_POSTGRES),,test-postgres)
+bench_clusters := build kubernetes-unpatched kine k6 build/bench/kubernetes test-postgres
+bench_out := build/bench-results
+bench_etcd = build/bench/etcd -bin $(bin) -out $(bench_out)/etcd
+bench_kubernetes = build/bench/kubernetes $(1) -bin $(bin) -out $(bench_out)/kubernetes
+
 .PHONY: bench-etcd
-bench-etcd: build kine build/bench/etcd $(if $(HARIKUBE_TEST_POSTGRES),,test-postgres) ## Rates and latencies beside etcd's and kine's (45 minutes). ARGS='--quick --loads puts,gets'.
-	@build/bench/etcd -bin $(bin) $(ARGS)
+bench-etcd: $(bench_peers) ## Rates and latencies beside etcd's and kine's (45 minutes). ARGS='--quick --loads puts,gets'.
+	@$(bench_etcd) $(ARGS)
 
 build/bench/etcd: $(wildcard bench/etcd/*)
 	@mkdir -p $(@D)
@@ -22,19 +29,44 @@ build/bench/kubernetes: $(wildcard bench/kubernetes/*) $(wildcard e2e/controlpla
 	@mkdir -p $(@D)
 	@CGO_ENABLED=0 go build -C bench/kubernetes $(go_build) -o '$(CURDIR)/$@' .
 
-.PHONY: bench-memory bench-selectors bench-challenge
-bench-memory: build kubernetes-unpatched build/bench/kubernetes test-postgres ## Memory of the control plane at 2,000 and 200,000 custom resources (30 minutes). ARGS='-systems sqlite'.
-	@build/bench/kubernetes memory -bin $(bin) $(ARGS)
+.PHONY: bench bench-quick
+bench: $(bench_peers) $(bench_clusters) ## All comparisons, into docs/benchmarks.md (55 minutes).
+	@$(bench_etcd) -settle 10s -warmup 1s -duration 2s
+	@$(bench_etcd) -big 1000000 -peers etcd,harikube-sqlite,harikube-postgres
+	@$(bench_etcd) -soak 6m -peers etcd,harikube-sqlite,harikube-postgres
+	@$(call bench_kubernetes,challenge) -duration 10s -warmup 5s -systems sqlite,postgres,etcd
+	@$(call bench_kubernetes,watches)
+	@$(call bench_kubernetes,lists)
+	@go run -C bench/report . -results '$(CURDIR)/$(bench_out)' -out '$(CURDIR)/docs'
 
-bench-selectors: build kubernetes-unpatched build/bench/kubernetes test-postgres ## A list of 1 among 1,000,000 beside a get; puts beside 10,000 watches (20 minutes). ARGS='-systems sqlite'.
-	@build/bench/kubernetes selectors -bin $(bin) $(ARGS)
+bench-quick: bench_out = build/bench-quick
+bench-quick: $(bench_peers) $(bench_clusters) ## The same in short, into build/bench-quick (10 minutes): whether, not how much.
+	@$(bench_etcd) -quick -loads puts,creates,gets,count,watch -clients 1,64
+	@$(bench_etcd) -big 100000 -peers etcd,harikube-sqlite
+	@$(call bench_kubernetes,challenge) -rounds 1 -duration 10s -warmup 5s -counts 0,50000 -systems sqlite,etcd
+	@go run -C bench/report . -results '$(CURDIR)/$(bench_out)' -out '$(CURDIR)/$(bench_out)'
 
-bench-challenge: build kubernetes-unpatched kine k6 build/bench/kubernetes test-postgres ## The Kubernetes Performance Challenge on stores that hold 0 to 1,000,000 objects (40 minutes). ARGS='-systems sqlite'.
-	@build/bench/kubernetes challenge -bin $(bin) $(ARGS)
+.PHONY: bench-memory bench-selectors bench-challenge bench-watches bench-lists bench-big bench-soak bench-report
+bench-memory: $(bench_clusters) ## Memory of the control plane at 2,000 and 200,000 custom resources (30 minutes). ARGS='-systems sqlite'.
+	@$(call bench_kubernetes,memory) $(ARGS)
 
-.PHONY: bench-soak bench-report
-bench-soak: build build/bench/etcd $(if $(HARIKUBE_TEST_POSTGRES),,test-postgres) ## Thirty minutes of mixed load: does anything drift? ARGS='-soak 5m'.
-	@build/bench/etcd -bin $(bin) -peers harikube-sqlite,harikube-postgres,etcd -soak 30m $(ARGS)
+bench-selectors: $(bench_clusters) ## A list of 1 among 1,000,000 beside a get; puts beside 10,000 watches (20 minutes). ARGS='-systems sqlite'.
+	@$(call bench_kubernetes,selectors) $(ARGS)
 
-bench-report: ## docs/benchmarks.md from the results that there are in build.
-	@go run -C bench/report . -build '$(CURDIR)/build' -out '$(CURDIR)/docs'
+bench-challenge: $(bench_clusters) ## The Kubernetes Performance Challenge on stores that hold 0 to 1,000,000 objects (45 minutes). ARGS='-systems sqlite'.
+	@$(call bench_kubernetes,challenge) $(ARGS)
+
+bench-watches: $(bench_clusters) ## The lag of 10,000 watches with a selector each (3 minutes). ARGS='-systems sqlite'.
+	@$(call bench_kubernetes,watches) $(ARGS)
+
+bench-lists: $(bench_clusters) ## Lists of 100,000 objects, by selectors and whole (4 minutes). ARGS='-systems sqlite'.
+	@$(call bench_kubernetes,lists) $(ARGS)
+
+bench-big: $(bench_peers) ## Start, get and count of 1,000,000 keys (6 minutes).
+	@$(bench_etcd) -big 1000000 -peers etcd,harikube-sqlite,harikube-postgres $(ARGS)
+
+bench-soak: $(bench_peers) ## Thirty minutes of mixed load: does anything drift? ARGS='-soak 5m'.
+	@$(bench_etcd) -soak 30m -peers etcd,harikube-sqlite,harikube-postgres $(ARGS)
+
+bench-report: ## docs/benchmarks.md from the results that there are.
+	@go run -C bench/report . -results '$(CURDIR)/$(bench_out)' -out '$(CURDIR)/docs'

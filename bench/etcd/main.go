@@ -41,6 +41,9 @@ func run(ctx context.Context, args []string) error {
 	if options.soak > 0 {
 		return bench.soak(ctx)
 	}
+	if options.big > 0 {
+		return bench.big(ctx)
+	}
 	if err := bench.runRounds(ctx); err != nil {
 		return err
 	}

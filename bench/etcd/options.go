@@ -29,6 +29,7 @@ type options struct {
 	watchWriters    int
 	watchRate       int
 	soak            time.Duration
+	big             int
 	kineConnections int
 	kineSynchronous string
 }
@@ -55,6 +56,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.IntVar(&o.watchWriters, "watch-writers", 16, "clients that write for these watches")
 	flags.IntVar(&o.watchRate, "watch-rate", 500, "writes per second of these clients together, for the load watch")
 	flags.DurationVar(&o.soak, "soak", 0, "instead of the loads: have all peers work at the same time for so long")
+	flags.IntVar(&o.big, "big", 0, "instead of the loads: how a store of so many keys starts, answers a get and counts")
 	flags.IntVar(&o.kineConnections, "kine-connections", 0,
 		"the most connections of kine to PostgreSQL; 0, its default: no limit. With as many clients as the limit kine hangs,"+
 			" without one requests fail when the server has no more connections to give")
@@ -113,7 +115,7 @@ func (o *options) beQuick(flags *flag.FlagSet) {
 // complete makes the paths absolute, for programs that run in other folders, and checks the numbers.
 func (o *options) complete() (err error) {
 	if o.rounds < 1 || o.window <= 0 || o.warmup < 0 || o.settle < 0 || o.perConnection < 1 ||
-		o.listKeys < 2*rangeLimit || o.watchers < 1 || o.watchPrefixes < 1 || o.watchWriters < 1 || o.watchRate < 1 || o.soak < 0 || o.valueSize < minValueSize {
+		o.listKeys < 2*rangeLimit || o.watchers < 1 || o.watchPrefixes < 1 || o.watchWriters < 1 || o.watchRate < 1 || o.soak < 0 || o.big < 0 || o.valueSize < minValueSize {
 		return fmt.Errorf("a number is too small (values have at least %d bytes)", minValueSize)
 	}
 	if !slices.Contains([]string{"FULL", "NORMAL"}, o.kineSynchronous) {

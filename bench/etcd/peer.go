@@ -89,7 +89,8 @@ type instance struct {
 	*process
 	address string
 	folder  string
-	drop    func() // its database
+	run     func() error // starts it on what is in the folder
+	drop    func()       // its database
 }
 
 // start returns when the peer answers. Every start has a log of its own, which stays.
@@ -121,9 +122,12 @@ func (b *bench) start(ctx context.Context, p peer) (_ *instance, err error) {
 		return nil, err
 	}
 	i.address = local(ports[0])
-	i.process, err = startProcess(filepath.Join(b.options.bin, p.program), i.folder,
-		filepath.Join(b.options.out, "logs", label+".log"), p.args(b.options, ports, i.folder, database)...)
-	if err != nil {
+	i.run = func() error {
+		i.process, err = startProcess(filepath.Join(b.options.bin, p.program), i.folder,
+			filepath.Join(b.options.out, "logs", label+".log"), p.args(b.options, ports, i.folder, database)...)
+		return err
+	}
+	if err := i.run(); err != nil {
 		return nil, err
 	}
 	return i, i.await(ctx)

@@ -78,10 +78,10 @@ func (b *bench) soak(ctx context.Context) error {
 		}
 		soakers = append(soakers, &soaker{session: session, running: running, errors: map[string]int{}})
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	var group sync.WaitGroup
 	defer group.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	working, rest := context.WithTimeout(ctx, length)
 	defer rest()
 	var workers sync.WaitGroup
@@ -129,7 +129,8 @@ func (s *soaker) work(ctx context.Context, number int) {
 	revisions := make([]int64, soakKeys) // 0: there is no such key
 	for ctx.Err() == nil {
 		i := rand.IntN(soakKeys)
-		attempt, cancel := context.WithTimeout(ctx, operationWithin)
+		// What has been asked for is waited for: it may take place, and has events then.
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationWithin)
 		begin := time.Now()
 		var err error
 		switch dice := rand.IntN(100); {
@@ -147,9 +148,6 @@ func (s *soaker) work(ctx context.Context, number int) {
 			_, err = client.Get(attempt, s.prefix, clientv3.WithPrefix(), clientv3.WithLimit(rangeLimit))
 		}
 		cancel()
-		if ctx.Err() != nil {
-			return
-		}
 		s.mutex.Lock()
 		s.latencies = append(s.latencies, time.Since(begin))
 		if err != nil {

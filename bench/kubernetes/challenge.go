@@ -143,6 +143,7 @@ func challengeOf(ctx context.Context, o options, name string) ([]standing, error
 	}
 	defer store.Close()
 	var all []standing
+	warmup := 3 * o.warmup // a program that has just been started has more to warm
 	for _, count := range o.counts {
 		if !c.ours() && count > maxVanilla {
 			continue
@@ -151,9 +152,10 @@ func challengeOf(ctx context.Context, o options, name string) ([]standing, error
 			return nil, err
 		}
 		fmt.Printf("    %d objects: warming up\n", count)
-		if _, err := c.k6(ctx, o, token, o.warmup, false); err != nil {
+		if _, err := c.k6(ctx, o, token, warmup, false); err != nil {
 			return nil, err
 		}
+		warmup = o.warmup
 		for _, atOnce := range []bool{false, true} {
 			s := standing{System: name, Objects: count, AtOnce: atOnce, Memory: map[string]float64{}}
 			for range o.rounds {

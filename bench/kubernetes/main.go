@@ -70,8 +70,14 @@ func run(ctx context.Context, args []string) error {
 		flags.DurationVar(&o.warmup, "warmup", 10*time.Second, "load at each number of objects that does not count")
 		flags.DurationVar(&o.duration, "duration", 20*time.Second, "of each measurement")
 		measure, least = challenge, 0
+	case "lists":
+		flags.StringVar(&counts, "counts", "100000", "numbers of objects to measure at")
+		measure = measureLists
+	case "watches":
+		counts = strconv.Itoa(watchers)
+		measure = watchLag
 	default:
-		return fmt.Errorf("%q is no measurement: memory, selectors or challenge", what)
+		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists or watches", what)
 	}
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -277,30 +277,40 @@ func (c *cluster) putRate(ctx context.Context, store *clientv3.Client) (perSecon
 // openWatches opens watches with a selector each, of objects that nobody changes.
 func openWatches(ctx context.Context, store *clientv3.Client) error {
 	for first := 0; first < watchers; first += perStream {
-		stream, err := pb.NewWatchClient(store.ActiveConnection()).Watch(ctx)
+		_, err := openStream(ctx, store, first, func(i int) *pb.WatchCreateRequest {
+			return &pb.WatchCreateRequest{
+				Key: []byte(prefix), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(prefix)), PrevKv: true,
+				XXX_unrecognized: field(9, fmt.Sprintf("name=other%d", i)),
+			}
+		})
 		if err != nil {
 			return err
 		}
-		for i := first; i < first+perStream; i++ {
-			err := stream.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{
-				CreateRequest: &pb.WatchCreateRequest{
-					Key: []byte(prefix), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(prefix)), PrevKv: true,
-					XXX_unrecognized: field(9, fmt.Sprintf("name=other%d", i)),
-				},
-			}})
-			if err != nil {
-				return err
-			}
-		}
-		for range perStream {
-			response, err := stream.Recv()
-			if err != nil {
-				return err
-			}
-			if !response.Created {
-				return fmt.Errorf("a watch of objects that nobody changes is told %v", response)
-			}
-		}
 	}
 	return nil
+}
+
+// openStream opens some watches, of which none has anything to tell yet.
+func openStream(
+	ctx context.Context, store *clientv3.Client, first int, watch func(i int) *pb.WatchCreateRequest,
+) (pb.Watch_WatchClient, error) {
+	stream, err := pb.NewWatchClient(store.ActiveConnection()).Watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := first; i < first+perStream; i++ {
+		if err := stream.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: watch(i)}}); err != nil {
+			return nil, err
+		}
+	}
+	for range perStream {
+		response, err := stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		if !response.Created {
+			return nil, fmt.Errorf("a watch of objects that nobody changes is told %v", response)
+		}
+	}
+	return stream, nil
 }

@@ -20,16 +20,16 @@ import (
 const record = 1059
 
 func main() {
-	build := flag.String("build", "build", "folder with the results")
+	results := flag.String("results", "build/bench-results", "folder with the results")
 	out := flag.String("out", "docs", "folder for benchmarks.md and its plots")
 	flag.Parse()
-	if err := run(*build, *out); err != nil {
+	if err := run(*results, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/report:", err)
 		os.Exit(1)
 	}
 }
 
-func run(build, out string) error {
+func run(results, out string) error {
 	plots := filepath.Join(out, "benchmarks")
 	if err := os.RemoveAll(plots); err != nil {
 		return err
@@ -37,8 +37,8 @@ func run(build, out string) error {
 	if err := os.MkdirAll(plots, 0o755); err != nil {
 		return err
 	}
-	r := report{build: build, plots: plots}
-	for _, part := range []func() error{r.etcd, r.challenge, r.memory, r.selectors, r.soak} {
+	r := report{results: results, plots: plots}
+	for _, part := range []func() error{r.etcd, r.big, r.challenge, r.watches, r.lists, r.memory, r.selectors, r.soak} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -47,8 +47,8 @@ func run(build, out string) error {
 }
 
 type report struct {
-	build, plots string
-	text         strings.Builder
+	results, plots string
+	text           strings.Builder
 }
 
 func (r *report) printf(format string, args ...any) {
@@ -57,7 +57,7 @@ func (r *report) printf(format string, args ...any) {
 
 // read reads results, or tells in the report that there are none.
 func (r *report) read(file string, into any) (there bool, err error) {
-	data, err := os.ReadFile(filepath.Join(r.build, file))
+	data, err := os.ReadFile(filepath.Join(r.results, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		r.printf("Not measured.\n")
 		return false, nil
@@ -88,7 +88,7 @@ func (r *report) etcd() error {
 		Notes    []string
 		Rows     []etcdRow
 	}
-	if there, err := r.read("bench-etcd/results.json", &results); !there || err != nil {
+	if there, err := r.read("etcd/results.json", &results); !there || err != nil {
 		return err
 	}
 	r.printf("%s; %s.\n\n", results.Began.UTC().Format(time.DateOnly), results.Machine)
@@ -142,6 +142,7 @@ func compare(ours, theirs *etcdRow) string {
 
 type trial struct {
 	Requests, Checks, Failed, Median, P90, P95, P99, Seconds, Score float64
+	CPU                                                             map[string]float64
 	Windows                                                         []struct{ Requests, Median, P95, P99 float64 }
 }
 
@@ -163,7 +164,7 @@ var titles = map[string]string{"sqlite": "HariKube on SQLite", "postgres": "Hari
 func (r *report) challenge() error {
 	r.printf("\n## The Kubernetes Performance Challenge\n\n")
 	var all []standing
-	if there, err := r.read("bench-kubernetes/challenge.json", &all); !there || err != nil {
+	if there, err := r.read("kubernetes/challenge.json", &all); !there || err != nil {
 		return err
 	}
 	r.printf("120 virtual users of k6, each of whom creates six custom resources of six kinds and reads each back by a label, " +
@@ -204,6 +205,23 @@ func (r *report) challenge() error {
 		}
 		r.printf("\n")
 	}
+	r.printf("CPU of a request, and resident memory after the runs:\n\n"+
+		"| | objects | kube-apiserver ÷ etcd's | store ÷ etcd | memory of kube-apiserver, MiB | ÷ own at %d objects | memory of the store, MiB |\n"+
+		"|---|--:|--:|--:|--:|--:|--:|\n", all[0].Objects)
+	for i := range all {
+		s := &all[i]
+		if s.AtOnce {
+			continue
+		}
+		etcd := find("etcd", s.Objects, false)
+		cpu := func(program string) func(standing) float64 {
+			return func(s standing) float64 { return s.median().CPU[program] }
+		}
+		r.printf("| %s | %d | %s | %s | %.0f | %s | %.0f |\n", titles[s.System], s.Objects,
+			ratio(s, etcd, cpu("kube-apiserver")), ratio(s, etcd, cpu("store")), s.Memory["kube-apiserver"],
+			ratio(s, find(s.System, all[0].Objects, false), func(s standing) float64 { return s.Memory["kube-apiserver"] }), s.Memory["store"])
+	}
+	r.printf("\n")
 	return r.challengePlots(all, find)
 }
 
@@ -264,20 +282,111 @@ func counts(all []standing) []int {
 	return slices.Sorted(slices.Values(counts))
 }
 
+// ---- A million keys ------------------------------------------------------------------------------
+
+func (r *report) big() error {
+	r.printf("\n## Many keys\n\n")
+	var all []struct {
+		Title                    string
+		Keys                     int
+		Empty, Start, Get, Count float64
+	}
+	if there, err := r.read("etcd/big.json", &all); !there || err != nil {
+		return err
+	}
+	r.printf("Each is started again on %d keys; a count is of all of them, after a first one.\n\n"+
+		"| | first answer after | ÷ without keys | count ÷ get |\n|---|--:|--:|--:|\n", all[0].Keys)
+	for _, s := range all {
+		r.printf("| %s | %.1f s | %.2f | %.2f |\n", s.Title, s.Start/1000, s.Start/s.Empty, s.Count/s.Get)
+	}
+	return nil
+}
+
+// ---- Watches and lists ---------------------------------------------------------------------------
+
+func (r *report) watches() error {
+	r.printf("\n## 10,000 watches\n\n")
+	var all []struct {
+		System        string
+		Rate          int
+		Events        float64
+		P50, P99, Max float64
+	}
+	if there, err := r.read("kubernetes/watches.json", &all); !there || err != nil {
+		return err
+	}
+	r.printf("Each wants another object. On HariKube all watch the whole resource with a selector, etcd is told the keys. " +
+		"The lag is from the sending of a write to its event.\n\n" +
+		"| | writes per second | events ÷ etcd's | lag p50 ÷ etcd's | p99 ÷ etcd's |\n|---|--:|--:|--:|--:|\n")
+	for _, s := range all {
+		for _, base := range all {
+			if base.System != "etcd" || base.Rate != s.Rate || s.System == "etcd" {
+				continue
+			}
+			rate := "as many as possible"
+			if s.Rate > 0 {
+				rate = fmt.Sprint(s.Rate)
+			}
+			r.printf("| %s | %s | %.2f | %.2f | %.2f |\n", titles[s.System], rate, s.Events/base.Events, s.P50/base.P50, s.P99/base.P99)
+		}
+	}
+	return nil
+}
+
+func (r *report) lists() error {
+	r.printf("\n## Lists through kube-apiserver\n\n")
+	var all []struct {
+		System      string
+		Objects     int
+		Title       string
+		Found       int
+		Median, Max float64
+	}
+	if there, err := r.read("kubernetes/lists.json", &all); !there || err != nil {
+		return err
+	}
+	r.printf("Of %d custom resources of 1 KiB. Kubernetes on etcd answers from its watch cache, what is not at an old revision. "+
+		"Time by time; below 1 is in favour of HariKube.\n\n| | objects found | SQLite ÷ etcd | PostgreSQL ÷ etcd |\n|---|--:|--:|--:|\n", all[0].Objects)
+	median := func(system, title string) float64 {
+		for _, s := range all {
+			if s.System == system && s.Title == title {
+				return s.Median
+			}
+		}
+		return 0
+	}
+	for _, s := range all {
+		if s.System != all[0].System {
+			continue
+		}
+		r.printf("| %s | %d |", s.Title, s.Found)
+		for _, system := range []string{"sqlite", "postgres"} {
+			ours, theirs := median(system, s.Title), median("etcd", s.Title)
+			if ours == 0 || theirs == 0 {
+				r.printf(" – |")
+			} else {
+				r.printf(" %.2f |", ours/theirs)
+			}
+		}
+		r.printf("\n")
+	}
+	return nil
+}
+
 // ---- Memory and selectors ------------------------------------------------------------------------
 
 func (r *report) memory() error {
 	r.printf("\n## Memory of the control plane\n\n")
-	return r.include("bench-kubernetes/memory.md")
+	return r.include("kubernetes/memory.md")
 }
 
 func (r *report) selectors() error {
 	r.printf("\n## Selectors\n\n")
-	return r.include("bench-kubernetes/selectors.md")
+	return r.include("kubernetes/selectors.md")
 }
 
 func (r *report) include(file string) error {
-	text, err := os.ReadFile(filepath.Join(r.build, file))
+	text, err := os.ReadFile(filepath.Join(r.results, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		r.printf("Not measured.\n")
 		return nil
@@ -302,7 +411,7 @@ type soaked struct {
 func (r *report) soak() error {
 	r.printf("\n## Soak\n\n")
 	var all []soaked
-	if there, err := r.read("bench-etcd/soak.json", &all); !there || err != nil {
+	if there, err := r.read("etcd/soak.json", &all); !there || err != nil {
 		return err
 	}
 	minutes := all[0].Samples[len(all[0].Samples)-1].Seconds / 60
