@@ -208,7 +208,7 @@ final class FilteredRanges {
           }
         }
       }
-      arms.add(arm);
+      arms.add(Ranges.inOrder(arm.toString()));
     }
   }
 

@@ -21,6 +21,8 @@ import java.util.OptionalLong;
 import java.util.Properties;
 import java.util.function.Function;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,9 +47,13 @@ final class PostgresDialect implements Dialect {
 
   /**
    * No table is read as a whole. The planner, whose statistics of a young store say that its tables
-   * are empty, would do so, and keep doing so.
+   * are empty, would do so, and keep doing so. Nor is a range collected to be sorted, or a table to
+   * be joined: an index has them in order, and a page is as far as one looks.
    */
-  private static final String PLANS = "SELECT set_config('enable_seqscan', 'off', false)";
+  static final String PLANS =
+      Stream.of("seqscan", "bitmapscan", "hashjoin", "mergejoin")
+          .map(plan -> "set_config('enable_" + plan + "', 'off', false)")
+          .collect(Collectors.joining(", ", "SELECT ", ""));
 
   private final Endpoint.Postgres endpoint;
   private final PostgresReaders readers;

@@ -39,11 +39,17 @@ final class Ranges {
   /** The last changes of all keys that there were at a revision, in the life that they had then. */
   static String heads(KeyRange range) {
     String condition = Rows.condition("key", range) + " AND create_revision <= ?";
-    return "SELECT key, id FROM live WHERE "
-        + condition
-        + " UNION ALL SELECT key, id FROM log WHERE version = 0 AND "
-        + condition
-        + " AND id >= ?";
+    return inOrder("SELECT key, id FROM live WHERE " + condition)
+        + " UNION ALL "
+        + inOrder("SELECT key, id FROM log WHERE version = 0 AND " + condition + " AND id >= ?");
+  }
+
+  /**
+   * An arm of a UNION ALL that comes in the order of the keys. Without it PostgreSQL does not see
+   * that arms that are in order can be merged, and sorts all of the range for every page.
+   */
+  static String inOrder(String arm) {
+    return "SELECT * FROM (" + arm + " ORDER BY key) o";
   }
 
   /** Sets the parameters of {@link #heads} from {@code index} on; answers the next index. */
@@ -101,15 +107,7 @@ final class Ranges {
   static @Nullable Bytes history(
       Session session, KeyRange range, long revision, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    PreparedStatement select =
-        session.prepare(
-            "SELECT "
-                + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
-                + " FROM (SELECT h.key, "
-                + AT
-                + " AS id FROM ("
-                + heads(range)
-                + " ORDER BY key LIMIT ?) h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key");
+    PreparedStatement select = session.prepare(history(range, keysOnly));
     select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
     int read = 0;
     Bytes last = Bytes.EMPTY;
@@ -122,6 +120,25 @@ final class Ranges {
       }
     }
     return read < limit && !into.isFull() ? null : last.successor();
+  }
+
+  private static String history(KeyRange range, boolean keysOnly) {
+    return "SELECT "
+        + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
+        + " FROM (SELECT h.key, "
+        + AT
+        + " AS id FROM ("
+        + heads(range)
+        + " ORDER BY key LIMIT ?) h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key";
+  }
+
+  /** The statement of a page at a revision, for those who look at how the database does it. */
+  static PreparedStatement explain(
+      Session session, String explain, KeyRange range, long revision, long limit)
+      throws SQLException {
+    PreparedStatement select = session.prepare(explain + history(range, false));
+    select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
+    return select;
   }
 
   /**

@@ -10,6 +10,7 @@ import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
 import io.harikube.testing.Ops;
 import io.harikube.testing.TestStore;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Arrays;
@@ -18,7 +19,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
-/** How the databases find the keys of a filter: never by looking at a whole table. */
+/** How the databases find keys: never by looking at a whole table, or at more than a page of it. */
 @OnSqlDatabases
 final class FilterPlanTest {
   private static final int KEYS = 3000;
@@ -41,24 +42,40 @@ final class FilterPlanTest {
               .mapToObj(k -> Ops.put("p/" + k, "{name=" + k + ";half=" + (k + 1) % 2 + "}"))
               .toArray(Txn.Op[]::new));
     }
-    if (database == Database.POSTGRES) {
-      store.execute("ANALYZE");
+  }
+
+  private interface Statement {
+    PreparedStatement prepare(Session session, String explain) throws SQLException;
+  }
+
+  /** How the server's connections would do it, without statistics of the tables and with them. */
+  private List<String> plans(Statement statement) throws SQLException {
+    try (Session session = new Session(store.connect())) {
+      if (database == Database.SQLITE) {
+        return List.of(text(statement.prepare(session, "EXPLAIN QUERY PLAN ")));
+      }
+      session.execute(PostgresDialect.PLANS);
+      String young = text(statement.prepare(session, "EXPLAIN "));
+      session.execute("ANALYZE");
+      return List.of(young, text(statement.prepare(session, "EXPLAIN  ")));
     }
   }
 
-  private String plan(long revision, Requirement... requirements) throws SQLException {
-    String explain = database == Database.SQLITE ? "EXPLAIN QUERY PLAN " : "EXPLAIN ";
-    StringBuilder plan = new StringBuilder();
-    try (Session session = new Session(store.connect());
-        ResultSet rows =
+  private List<String> plans(long revision, Requirement... requirements) throws SQLException {
+    return plans(
+        (session, explain) ->
             FilteredRanges.explain(
-                    session,
-                    explain,
-                    Ops.prefix("p/"),
-                    new Filter(Arrays.asList(requirements)),
-                    revision,
-                    100)
-                .executeQuery()) {
+                session,
+                explain,
+                Ops.prefix("p/"),
+                new Filter(Arrays.asList(requirements)),
+                revision,
+                100));
+  }
+
+  private String text(PreparedStatement explain) throws SQLException {
+    StringBuilder plan = new StringBuilder();
+    try (ResultSet rows = explain.executeQuery()) {
       while (rows.next()) {
         plan.append(rows.getString(database == Database.SQLITE ? 4 : 1)).append('\n');
       }
@@ -70,27 +87,47 @@ final class FilterPlanTest {
     return new Requirement(name, Operator.IN, List.of(value), 0);
   }
 
-  private void looksUp(String plan) {
-    assertThat(plan).contains("attribute_value");
-    assertThat(plan).doesNotContain("Seq Scan");
-    assertThat(plan).doesNotContainPattern("SCAN (live|log|attribute|p|v)\\b");
+  private static void looksUp(List<String> plans) {
+    assertThat(plans).allSatisfy(plan -> assertThat(plan).contains("attribute_value"));
+    scansNothing(plans);
+  }
+
+  private static void scansNothing(List<String> plans) {
+    assertThat(plans)
+        .allSatisfy(
+            plan -> {
+              assertThat(plan).doesNotContain("Seq Scan");
+              assertThat(plan).doesNotContain("Hash");
+              assertThat(plan).doesNotContainPattern("SCAN (live|log|attribute|p|v)\\b");
+            });
+  }
+
+  private static void sortsNothing(List<String> plans) {
+    assertThat(plans)
+        .allSatisfy(
+            plan -> {
+              assertThat(plan).doesNotContain("TEMP B-TREE");
+              assertThat(plan).doesNotContain("Sort  (");
+              assertThat(plan).doesNotContain("Bitmap");
+            });
   }
 
   @Test
   void aValueIsLookedUp() throws SQLException {
-    looksUp(plan(0, is("name", "77")));
+    looksUp(plans(0, is("name", "77")));
   }
 
   @Test
   void aValueIsLookedUpAtAnOldRevision() throws SQLException {
-    assertThat(plan(10, is("name", "77"))).contains("attribute_past_value");
-    looksUp(plan(10, is("name", "77")));
+    List<String> plans = plans(10, is("name", "77"));
+    looksUp(plans);
+    assertThat(plans).allSatisfy(plan -> assertThat(plan).contains("attribute_past_value"));
   }
 
   @Test
   void theOtherRequirementsAreLookedUpByKey() throws SQLException {
     looksUp(
-        plan(
+        plans(
             0,
             is("half", "1"),
             is("name", "77"),
@@ -99,11 +136,32 @@ final class FilterPlanTest {
 
   @Test
   void pagesOfManyComeInTheOrderOfTheKeysWithoutSortingAll() throws SQLException {
-    String plan = plan(0, is("half", "1"));
-    looksUp(plan);
-    if (database == Database.SQLITE) {
-      // So few rows PostgreSQL may well sort.
-      assertThat(plan).doesNotContain("TEMP B-TREE");
+    List<String> plans = plans(0, is("half", "1"));
+    looksUp(plans);
+    sortsNothing(plans);
+  }
+
+  @Test
+  void pagesOfManyAtAnOldRevisionToo() throws SQLException {
+    List<String> plans = plans(10, is("half", "1"));
+    looksUp(plans);
+    sortsNothing(plans);
+  }
+
+  @Test
+  void pagesOfAllThatLackAnAttributeToo() throws SQLException {
+    for (long revision : new long[] {0, 10}) {
+      List<String> plans = plans(revision, new Requirement("x", Operator.ABSENT, List.of(), 0));
+      scansNothing(plans);
+      sortsNothing(plans);
     }
+  }
+
+  @Test
+  void pagesAtAnOldRevisionToo() throws SQLException {
+    List<String> plans =
+        plans((session, explain) -> Ranges.explain(session, explain, Ops.prefix("p/"), 10, 100));
+    scansNothing(plans);
+    sortsNothing(plans);
   }
 }
