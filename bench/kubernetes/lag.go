@@ -167,8 +167,7 @@ func (c *cluster) writeFor(ctx context.Context, store *clientv3.Client, begin ti
 					return
 				}
 				key, object := c.storedWidget(int(number*7919) % watchers)
-				value := strings.Replace(stored(object), timeTakesUp, fmt.Sprintf("%0*d", timeDigits, now.Nanoseconds()), 1)
-				if _, err := store.Put(ctx, key, value); err != nil {
+				if _, err := store.Put(ctx, key, timed(stored(object), now)); err != nil {
 					errs[worker] = err
 					return
 				}
@@ -178,6 +177,11 @@ func (c *cluster) writeFor(ctx context.Context, store *clientv3.Client, begin ti
 	}
 	workers.Wait()
 	return done.Load(), errors.Join(errs...)
+}
+
+// timed writes a time into the text of an object.
+func timed(object string, now time.Duration) string {
+	return strings.Replace(object, timeTakesUp, fmt.Sprintf("%0*d", timeDigits, now.Nanoseconds()), 1)
 }
 
 func sentAt(value []byte) time.Duration {
