@@ -48,9 +48,9 @@ func TestRatiosAndPlots(t *testing.T) {
 	write(t, filepath.Join(results, "etcd", "big.json"),
 		`[{"Title": "HariKube on SQLite", "Keys": 1000, "Empty": 500, "Start": 1000, "Get": 2, "Count": 3}]`)
 	run := func(system string, score, cpu float64) string {
-		return strings.NewReplacer("SYSTEM", system, "SCORE", strconv.FormatFloat(score, 'f', -1, 64), "CPU", strconv.FormatFloat(cpu, 'f', -1, 64)).Replace(
+		return strings.NewReplacer("SYSTEM", system, "SCORE", strconv.FormatFloat(score, 'f', -1, 64), "MILLIS", strconv.FormatFloat(cpu, 'f', -1, 64)).Replace(
 			`{"System": "SYSTEM", "Objects": 0, "Runs": [{"Requests": 200, "Checks": 200, "Seconds": 10, "Median": 10, "Score": SCORE,
-			"CPU": {"kube-apiserver": CPU, "store": 1}, "Windows": [{"Requests": 100, "Median": 10, "P95": 20, "P99": 30},
+			"CPU": {"kube-apiserver": MILLIS, "store": 1}, "Windows": [{"Requests": 100, "Median": 10, "P95": 20, "P99": 30},
 			{"Requests": 100, "Median": 10, "P95": 20, "P99": 30}]}], "Memory": {"kube-apiserver": 200, "store": 100}}`)
 	}
 	write(t, filepath.Join(results, "kubernetes", "challenge.json"), "["+run("sqlite", 3000, 2)+","+run("etcd", 1500, 4)+"]")
