@@ -155,7 +155,8 @@ func (l *watchLoad) writers(rate int) []operation {
 		interval = time.Duration(l.clients) * time.Second / time.Duration(rate)
 	}
 	return l.eachClient(func(writer int, client *clientv3.Client) operation {
-		next := time.Now()
+		// Evenly spread: writers that began together would make bursts, and the lag one of queues.
+		next := time.Now().Add(time.Duration(writer) * interval / time.Duration(l.clients))
 		return func(ctx context.Context) error {
 			if interval > 0 {
 				time.Sleep(time.Until(next))

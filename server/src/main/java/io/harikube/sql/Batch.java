@@ -59,7 +59,7 @@ final class Batch {
   private long indexed;
   private boolean hasAttributes;
   private int changes;
-  private int written;
+  private int writtenRows;
   private long writtenBytes;
   private boolean dirty;
 
@@ -126,8 +126,8 @@ final class Batch {
   }
 
   /** How many rows of the log this batch has written. */
-  int written() {
-    return written;
+  int writtenRows() {
+    return writtenRows;
   }
 
   /** How many bytes of values are in the rows that this batch has written. */
@@ -142,13 +142,7 @@ final class Batch {
 
   /** Reads all of {@code keys} that are not known yet. */
   void prefetch(Collection<Bytes> keys) throws SQLException {
-    dialect.fetch(session, keys, known);
-    if (hasAttributes) {
-      List<Bytes> present = keys.stream().filter(key -> known.get(key) != null).toList();
-      if (!present.isEmpty()) {
-        dialect.fetchAttributes(session, present, attributes);
-      }
-    }
+    dialect.fetch(session, keys, known, hasAttributes ? attributes : null);
   }
 
   @Nullable KeyValue get(Bytes key) throws SQLException {
@@ -159,7 +153,7 @@ final class Batch {
   private @Nullable Head head(Bytes key) throws SQLException {
     Head head = known.get(key);
     if (head == null && !known.containsKey(key)) {
-      dialect.fetch(session, List.of(key), known);
+      prefetch(List.of(key));
       head = known.get(key);
     }
     return head;
@@ -238,11 +232,8 @@ final class Batch {
       return;
     }
     if (!attributes.knows(key)) {
-      if (existed && hasAttributes) {
-        dialect.fetchAttributes(session, List.of(key), attributes);
-      } else {
-        attributes.loaded(key, Map.of());
-      }
+      // What is known of a key, its attributes are, too, if there are any in the store.
+      attributes.loaded(key, Map.of());
     }
     attributes.set(key, after, id);
     hasAttributes |= !none;
@@ -346,17 +337,32 @@ final class Batch {
 
   /** Writes all changes to the database. */
   void write() throws SQLException {
-    if (unwritten.isEmpty() && attributes.isEmpty()) {
-      return;
+    Changes unwrittenChanges = unwritten();
+    if (!unwrittenChanges.isEmpty()) {
+      dialect.write(session, unwrittenChanges);
+      written();
     }
-    if (!unwritten.isEmpty()) {
-      dialect.write(session, unwritten, unwrittenLive.values());
-    }
-    if (!attributes.isEmpty()) {
-      dialect.writeAttributes(session, attributes);
-      attributes.written();
-    }
-    written += unwritten.size();
+  }
+
+  /**
+   * Writes everything including the new state of the store, and commits it.
+   *
+   * @param committing called once, before anything can become durable
+   * @return false if another writer has taken the database over; then nothing is committed
+   */
+  boolean commit(Runnable committing) throws SQLException {
+    boolean committed = dialect.commit(session, unwritten(), sealed(), committing);
+    written();
+    return committed;
+  }
+
+  private Changes unwritten() {
+    return new Changes(unwritten, unwrittenLive.values(), attributes);
+  }
+
+  private void written() {
+    attributes.written();
+    writtenRows += unwritten.size();
     for (LogRow row : unwritten) {
       writtenBytes += row.kv().value().size();
     }
@@ -366,28 +372,6 @@ final class Batch {
       known.clear();
       attributes.clear();
     }
-  }
-
-  /**
-   * Writes everything including the new state of the store.
-   *
-   * @return false if another writer has taken the database over, so that this batch must not be
-   *     committed
-   */
-  boolean seal() throws SQLException {
-    write();
-    PreparedStatement update =
-        session.prepare(
-            "UPDATE meta SET revision = ?, compacted = ?, compacting = ?, compact_cursor = ?,"
-                + " commits = ?, indexed = ? WHERE epoch = ?");
-    update.setLong(1, revision);
-    update.setLong(2, compacted);
-    update.setLong(3, compacting);
-    update.setLong(4, compactCursor);
-    update.setLong(5, meta.commits() + 1);
-    update.setLong(6, indexed);
-    update.setLong(7, meta.epoch());
-    return update.executeUpdate() == 1;
   }
 
   /** What the table meta holds once this batch is committed. */

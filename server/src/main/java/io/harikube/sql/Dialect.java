@@ -48,25 +48,39 @@ interface Dialect extends AutoCloseable {
     return readers().single(session -> Point.read(session, key));
   }
 
-  /** Reads the live rows of {@code keys} into {@code known}, null for a key that there is not. */
-  void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
+  /**
+   * Reads keys as they are now.
+   *
+   * @param known gets the live rows of {@code keys}, null for a key that there is not
+   * @param attributes gets the attributes of those that there are; null if nobody wants them
+   */
+  void fetch(
+      Session session,
+      Collection<Bytes> keys,
+      Map<Bytes, @Nullable Head> known,
+      @Nullable AttributeChanges attributes)
       throws SQLException;
+
+  /** Writes changes. */
+  void write(Session session, Changes changes) throws SQLException;
 
   /**
-   * Writes changes.
+   * Writes the last changes of a batch and the new state of the store, and commits.
    *
-   * @param log new rows of the log, in the order of their ids
-   * @param live the last change of each key that changed: a deletion takes its row out of the table
-   *     live
+   * @param committing called once, before the changes can become durable
+   * @return false if another writer has taken the database over; then nothing is committed, and the
+   *     transaction is to be rolled back
    */
-  void write(Session session, List<LogRow> log, Collection<LogRow> live) throws SQLException;
-
-  /** Reads the attributes of {@code keys} that are not known yet. */
-  void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
-      throws SQLException;
-
-  /** Writes the changes of attributes. */
-  void writeAttributes(Session session, AttributeChanges changes) throws SQLException;
+  default boolean commit(Session session, Changes changes, Meta meta, Runnable committing)
+      throws SQLException {
+    write(session, changes);
+    if (!meta.write(session)) {
+      return false;
+    }
+    committing.run();
+    commit(session);
+    return true;
+  }
 
   /** Deletes rows of the log; answers how many of them there were. */
   int delete(Session session, List<Long> ids) throws SQLException;

@@ -1,7 +1,9 @@
 package io.harikube.sql;
 
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.List;
 
 /**
  * The one row of the table meta.
@@ -34,6 +36,11 @@ record Meta(
 
   static final String SELECT = "SELECT " + COLUMNS + " FROM meta";
 
+  /** Sets what a commit changes. Its parameters are {@link #changing}, and the epoch. */
+  static final String UPDATE =
+      "UPDATE meta SET revision = ?, compacted = ?, compacting = ?, compact_cursor = ?,"
+          + " commits = ?, indexed = ?";
+
   static Meta read(Session session) throws SQLException {
     try (ResultSet rows = session.prepare(SELECT).executeQuery()) {
       if (!rows.next()) {
@@ -50,5 +57,21 @@ record Meta(
           rows.getLong(8),
           rows.getLong(9));
     }
+  }
+
+  /** The parameters of {@link #UPDATE}. */
+  List<Long> changing() {
+    return List.of(revision, compacted, compacting, compactCursor, commits, indexed);
+  }
+
+  /** Writes what a commit changes; false if another writer has the epoch. */
+  boolean write(Session session) throws SQLException {
+    PreparedStatement update = session.prepare(UPDATE + " WHERE epoch = ?");
+    int parameter = 1;
+    for (long value : changing()) {
+      update.setLong(parameter++, value);
+    }
+    update.setLong(parameter, epoch);
+    return update.executeUpdate() == 1;
   }
 }

@@ -44,6 +44,28 @@ final class PostgresDialect implements Dialect {
       INSERT INTO live (key, id, create_revision, version, lease) SELECT * FROM unnest(?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
         version = excluded.version, lease = excluded.lease""";
+  private static final String DELETE_LIVE = "DELETE FROM live WHERE key = ANY (?)";
+  private static final String FETCH_ATTRIBUTES =
+      "SELECT key, name, value, from_id FROM attribute WHERE key = ANY (?)";
+  private static final String DELETE_ATTRIBUTES =
+      """
+      DELETE FROM attribute WHERE ctid = ANY (ARRAY(
+        SELECT (SELECT a.ctid FROM attribute a WHERE a.key = gone.key AND a.name = gone.name)
+        FROM unnest(?, ?) AS gone (key, name)))""";
+  private static final String UPSERT_ATTRIBUTES =
+      """
+      INSERT INTO attribute (key, name, value, number, from_id)
+      SELECT * FROM unnest(?, ?, ?, ?, ?)
+      ON CONFLICT (key, name) DO UPDATE SET value = excluded.value,
+        number = excluded.number, from_id = excluded.from_id""";
+  private static final String INSERT_PAST =
+      "INSERT INTO attribute_past (key, name, value, number, from_id, to_id)"
+          + " SELECT * FROM unnest(?, ?, ?, ?, ?, ?)";
+
+  /** Divides by zero, so that nothing is committed, if the epoch is another one. */
+  private static final String UPDATE_META = Meta.UPDATE + ", epoch = epoch / (epoch = ?)::int";
+
+  private static final String DIVISION_BY_ZERO = "22012";
 
   /**
    * No table is read as a whole. The planner, whose statistics of a young store say that its tables
@@ -157,134 +179,142 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
+  public void fetch(
+      Session session,
+      Collection<Bytes> keys,
+      Map<Bytes, @Nullable Head> known,
+      @Nullable AttributeChanges attributes)
       throws SQLException {
     keys.forEach(key -> known.put(key, null));
-    PreparedStatement select = session.prepare(FETCH);
-    select.setArray(1, bytes(session, keys, Bytes::array));
-    try (ResultSet rows = select.executeQuery()) {
+    Array wanted = bytes(session, keys, Bytes::array);
+    Pipeline pipeline = new Pipeline().add(FETCH, wanted);
+    if (attributes != null) {
+      pipeline.add(FETCH_ATTRIBUTES, wanted);
+    }
+    PreparedStatement answers = pipeline.send(session);
+    try (ResultSet rows = answers.getResultSet()) {
       while (rows.next()) {
         KeyValue kv = Rows.keyValue(rows, 1);
         known.put(kv.key(), new Head(rows.getLong(2), kv));
       }
     }
+    if (attributes != null) {
+      answers.getMoreResults();
+      Map<Bytes, Map<String, AttributeChanges.Held>> found = new HashMap<>();
+      keys.forEach(key -> found.put(key, new HashMap<>()));
+      try (ResultSet rows = answers.getResultSet()) {
+        while (rows.next()) {
+          found
+              .computeIfAbsent(Rows.bytes(rows, 1), _ -> new HashMap<>())
+              .put(
+                  Rows.text(rows, 2),
+                  new AttributeChanges.Held(Rows.text(rows, 3), rows.getLong(4)));
+        }
+      }
+      found.forEach(attributes::loaded);
+    }
   }
 
   @Override
-  public void write(Session session, List<LogRow> log, Collection<LogRow> live)
+  public void write(Session session, Changes changes) throws SQLException {
+    pipeline(session, changes).send(session);
+  }
+
+  /** One round trip: the epoch is looked at in the database, which refuses the rest. */
+  @Override
+  public boolean commit(Session session, Changes changes, Meta meta, Runnable committing)
       throws SQLException {
-    Connection connection = session.connection();
-    PreparedStatement insert = session.prepare(INSERT_LOG);
-    insert.setArray(1, longs(session, log, LogRow::id));
-    insert.setArray(2, bytes(session, log, row -> row.kv().key().array()));
-    insert.setArray(3, longs(session, log, LogRow::prev));
-    insert.setArray(4, longs(session, log, LogRow::created));
-    insert.setArray(5, longs(session, log, row -> row.kv().version()));
-    insert.setArray(6, longs(session, log, row -> row.kv().lease()));
-    byte[] @Nullable [] values = new byte[log.size()] @Nullable [];
-    for (int i = 0; i < values.length; i++) {
-      KeyValue kv = log.get(i).kv();
-      values[i] = kv.version() == 0 ? null : kv.value().array();
+    List<Object> parameters = new ArrayList<>(meta.changing());
+    parameters.add(meta.epoch());
+    Pipeline pipeline =
+        pipeline(session, changes).add(UPDATE_META, parameters.toArray()).add("COMMIT");
+    committing.run();
+    try {
+      pipeline.send(session);
+      return true;
+    } catch (SQLException e) {
+      if (DIVISION_BY_ZERO.equals(e.getSQLState())) {
+        return false;
+      }
+      throw e;
     }
-    insert.setArray(7, connection.createArrayOf("bytea", values));
-    insert.executeUpdate();
+  }
+
+  private static Pipeline pipeline(Session session, Changes changes) throws SQLException {
+    Pipeline pipeline = new Pipeline();
+    List<LogRow> log = changes.log();
+    if (!log.isEmpty()) {
+      byte[] @Nullable [] values = new byte[log.size()] @Nullable [];
+      for (int i = 0; i < values.length; i++) {
+        KeyValue kv = log.get(i).kv();
+        values[i] = kv.version() == 0 ? null : kv.value().array();
+      }
+      pipeline.add(
+          INSERT_LOG,
+          longs(session, log, LogRow::id),
+          bytes(session, log, row -> row.kv().key().array()),
+          longs(session, log, LogRow::prev),
+          longs(session, log, LogRow::created),
+          longs(session, log, row -> row.kv().version()),
+          longs(session, log, row -> row.kv().lease()),
+          session.connection().createArrayOf("bytea", values));
+    }
     List<LogRow> set = new ArrayList<>();
     List<LogRow> gone = new ArrayList<>();
-    for (LogRow row : live) {
+    for (LogRow row : changes.live()) {
       (row.kv().version() == 0 ? gone : set).add(row);
     }
     if (!set.isEmpty()) {
-      PreparedStatement upsert = session.prepare(UPSERT_LIVE);
-      upsert.setArray(1, bytes(session, set, row -> row.kv().key().array()));
-      upsert.setArray(2, longs(session, set, LogRow::id));
-      upsert.setArray(3, longs(session, set, row -> row.kv().createRevision()));
-      upsert.setArray(4, longs(session, set, row -> row.kv().version()));
-      upsert.setArray(5, longs(session, set, row -> row.kv().lease()));
-      upsert.executeUpdate();
+      pipeline.add(
+          UPSERT_LIVE,
+          bytes(session, set, row -> row.kv().key().array()),
+          longs(session, set, LogRow::id),
+          longs(session, set, row -> row.kv().createRevision()),
+          longs(session, set, row -> row.kv().version()),
+          longs(session, set, row -> row.kv().lease()));
     }
     if (!gone.isEmpty()) {
-      PreparedStatement delete = session.prepare("DELETE FROM live WHERE key = ANY (?)");
-      delete.setArray(1, bytes(session, gone, row -> row.kv().key().array()));
-      delete.executeUpdate();
+      pipeline.add(DELETE_LIVE, bytes(session, gone, row -> row.kv().key().array()));
     }
-  }
-
-  @Override
-  public void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
-      throws SQLException {
-    Map<Bytes, Map<String, AttributeChanges.Held>> found = new HashMap<>();
-    keys.forEach(key -> found.put(key, new HashMap<>()));
-    PreparedStatement select =
-        session.prepare("SELECT key, name, value, from_id FROM attribute WHERE key = ANY (?)");
-    select.setArray(1, bytes(session, keys, Bytes::array));
-    try (ResultSet rows = select.executeQuery()) {
-      while (rows.next()) {
-        found
-            .computeIfAbsent(Rows.bytes(rows, 1), _ -> new HashMap<>())
-            .put(
-                Rows.text(rows, 2), new AttributeChanges.Held(Rows.text(rows, 3), rows.getLong(4)));
-      }
-    }
-    found.forEach(into::loaded);
-  }
-
-  @Override
-  public void writeAttributes(Session session, AttributeChanges changes) throws SQLException {
-    List<AttributeChanges.Row> deletions = changes.deletions();
+    List<AttributeChanges.Row> deletions = changes.attributes().deletions();
     if (!deletions.isEmpty()) {
-      PreparedStatement delete =
-          session.prepare(
-              """
-              DELETE FROM attribute WHERE ctid = ANY (ARRAY(
-                SELECT (SELECT a.ctid FROM attribute a
-                        WHERE a.key = gone.key AND a.name = gone.name)
-                FROM unnest(?, ?) AS gone (key, name)))""");
-      delete.setArray(1, bytes(session, deletions, row -> row.key().array()));
-      delete.setArray(2, bytes(session, deletions, row -> Rows.bytes(row.name())));
-      delete.executeUpdate();
+      pipeline.add(
+          DELETE_ATTRIBUTES,
+          bytes(session, deletions, row -> row.key().array()),
+          bytes(session, deletions, row -> Rows.bytes(row.name())));
     }
-    List<AttributeChanges.Row> upserts = changes.upserts();
+    List<AttributeChanges.Row> upserts = changes.attributes().upserts();
     if (!upserts.isEmpty()) {
-      PreparedStatement upsert =
-          session.prepare(
-              """
-              INSERT INTO attribute (key, name, value, number, from_id)
-              SELECT * FROM unnest(?, ?, ?, ?, ?)
-              ON CONFLICT (key, name) DO UPDATE SET value = excluded.value,
-                number = excluded.number, from_id = excluded.from_id""");
-      bind(session, upsert, upserts);
-      upsert.executeUpdate();
+      pipeline.add(UPSERT_ATTRIBUTES, columns(session, upserts).toArray());
     }
-    List<AttributeChanges.Past> past = changes.past();
+    List<AttributeChanges.Past> past = changes.attributes().past();
     if (!past.isEmpty()) {
-      PreparedStatement insert =
-          session.prepare(
-              "INSERT INTO attribute_past (key, name, value, number, from_id, to_id)"
-                  + " SELECT * FROM unnest(?, ?, ?, ?, ?, ?)");
-      bind(
-          session,
-          insert,
-          past.stream()
-              .map(row -> new AttributeChanges.Row(row.key(), row.name(), row.held()))
-              .toList());
-      insert.setArray(6, longs(session, past, AttributeChanges.Past::to));
-      insert.executeUpdate();
+      List<Object> parameters =
+          columns(
+              session,
+              past.stream()
+                  .map(row -> new AttributeChanges.Row(row.key(), row.name(), row.held()))
+                  .toList());
+      parameters.add(longs(session, past, AttributeChanges.Past::to));
+      pipeline.add(INSERT_PAST, parameters.toArray());
     }
+    return pipeline;
   }
 
-  private static void bind(
-      Session session, PreparedStatement statement, List<AttributeChanges.Row> rows)
+  private static List<Object> columns(Session session, List<AttributeChanges.Row> rows)
       throws SQLException {
-    statement.setArray(1, bytes(session, rows, row -> row.key().array()));
-    statement.setArray(2, bytes(session, rows, row -> Rows.bytes(row.name())));
-    statement.setArray(3, bytes(session, rows, row -> Rows.bytes(row.held().value())));
     @Nullable Long[] numbers = new @Nullable Long[rows.size()];
     for (int i = 0; i < numbers.length; i++) {
       OptionalLong number = Filter.integer(rows.get(i).held().value());
       numbers[i] = number.isPresent() ? (Long) number.getAsLong() : null;
     }
-    statement.setArray(4, session.connection().createArrayOf("bigint", numbers));
-    statement.setArray(5, longs(session, rows, row -> row.held().from()));
+    return new ArrayList<>(
+        List.of(
+            bytes(session, rows, row -> row.key().array()),
+            bytes(session, rows, row -> Rows.bytes(row.name())),
+            bytes(session, rows, row -> Rows.bytes(row.held().value())),
+            session.connection().createArrayOf("bigint", numbers),
+            longs(session, rows, row -> row.held().from())));
   }
 
   private static <T> Array bytes(Session session, Collection<T> rows, Function<T, byte[]> column)

@@ -154,7 +154,7 @@ public final class Snapshots {
       KeyValue kv = row.kv();
       live.put(kv.key(), row);
     }
-    dialect.write(target, rows, live.values());
+    dialect.write(target, new Changes(rows, live.values(), new AttributeChanges()));
   }
 
   private static void copyLeases(Session source, Session target) throws SQLException {

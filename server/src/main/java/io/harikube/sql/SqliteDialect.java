@@ -172,7 +172,11 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
-  public void fetch(Session session, Collection<Bytes> keys, Map<Bytes, @Nullable Head> known)
+  public void fetch(
+      Session session,
+      Collection<Bytes> keys,
+      Map<Bytes, @Nullable Head> known,
+      @Nullable AttributeChanges attributes)
       throws SQLException {
     PreparedStatement select = session.prepare(FETCH);
     for (Bytes key : keys) {
@@ -181,13 +185,16 @@ final class SqliteDialect implements Dialect {
         known.put(key, rows.next() ? new Head(rows.getLong(1), Rows.keyValue(key, rows, 1)) : null);
       }
     }
+    if (attributes != null) {
+      List<Bytes> present = keys.stream().filter(key -> known.get(key) != null).toList();
+      fetchAttributes(session, present, attributes);
+    }
   }
 
   @Override
-  public void write(Session session, List<LogRow> log, Collection<LogRow> live)
-      throws SQLException {
+  public void write(Session session, Changes changes) throws SQLException {
     PreparedStatement insert = session.prepare(INSERT_LOG);
-    for (LogRow row : log) {
+    for (LogRow row : changes.log()) {
       KeyValue kv = row.kv();
       insert.setLong(1, row.id());
       insert.setBytes(2, kv.key().array());
@@ -200,7 +207,7 @@ final class SqliteDialect implements Dialect {
     }
     PreparedStatement upsert = session.prepare(UPSERT_LIVE);
     PreparedStatement delete = session.prepare("DELETE FROM live WHERE key = ?");
-    for (LogRow row : live) {
+    for (LogRow row : changes.live()) {
       KeyValue kv = row.kv();
       if (kv.version() == 0) {
         delete.setBytes(1, kv.key().array());
@@ -214,11 +221,13 @@ final class SqliteDialect implements Dialect {
         upsert.executeUpdate();
       }
     }
+    if (!changes.attributes().isEmpty()) {
+      write(session, changes.attributes());
+    }
   }
 
-  @Override
-  public void fetchAttributes(Session session, Collection<Bytes> keys, AttributeChanges into)
-      throws SQLException {
+  private static void fetchAttributes(
+      Session session, Collection<Bytes> keys, AttributeChanges into) throws SQLException {
     PreparedStatement select =
         session.prepare("SELECT name, value, from_id FROM attribute WHERE key = ?");
     for (Bytes key : keys) {
@@ -234,8 +243,7 @@ final class SqliteDialect implements Dialect {
     }
   }
 
-  @Override
-  public void writeAttributes(Session session, AttributeChanges changes) throws SQLException {
+  private static void write(Session session, AttributeChanges changes) throws SQLException {
     PreparedStatement past =
         session.prepare(
             "INSERT INTO attribute_past (key, name, value, number, from_id, to_id)"

@@ -63,6 +63,11 @@ final class Writer implements AutoCloseable {
   private Meta meta;
   private boolean housekeeping;
   private boolean hasAttributes;
+
+  /** Whether the batch may have become durable, and the time since which it may. */
+  private boolean committing;
+
+  private long sealed;
   private volatile Consumer<Commit> listener = _ -> {};
   private volatile long published;
   private volatile boolean connected = true;
@@ -173,7 +178,7 @@ final class Writer implements AutoCloseable {
       }
       Batch batch = new Batch(dialect, session, meta, eventBytes, hasAttributes);
       long begin = System.nanoTime();
-      boolean committing = false;
+      committing = false;
       try {
         dialect.begin(session);
         evaluate(batch, rest);
@@ -182,21 +187,15 @@ final class Writer implements AutoCloseable {
           answer(rest);
           return;
         }
-        if (!batch.seal()) {
+        if (!batch.commit(() -> committing(batch))) {
           rollback();
+          prefixes.clear(meta.revision());
           fence();
           continue;
         }
-        if (batch.revision() > meta.revision()) {
-          reader.committing(batch.events(), batch.revision());
-          prefixes.committing(batch.events(), batch.revision());
-        }
-        committing = true;
-        long sealed = System.nanoTime();
-        dialect.commit(session);
-        measure(batch, rest.size(), begin, sealed);
+        measure(batch, rest.size(), begin);
         committed(batch, rest);
-        dialect.afterCommit(session, batch.written(), batch.writtenBytes());
+        dialect.afterCommit(session, batch.writtenRows(), batch.writtenBytes());
         if (housekeeping) {
           housekeeping = false;
           dialect.defragment(session);
@@ -214,7 +213,7 @@ final class Writer implements AutoCloseable {
         }
         prefixes.clear(meta.revision());
         if (dialect.isConnectionLost(e)) {
-          if (recover(e, batch, committing, rest)) {
+          if (recover(e, batch, rest)) {
             return;
           }
         } else if (rest.size() == 1) {
@@ -231,7 +230,17 @@ final class Writer implements AutoCloseable {
     }
   }
 
-  private void measure(Batch batch, int jobs, long begin, long sealed) {
+  /** The changes of a batch are about to become durable, and seen by those who read. */
+  private void committing(Batch batch) {
+    if (batch.revision() > meta.revision()) {
+      reader.committing(batch.events(), batch.revision());
+      prefixes.committing(batch.events(), batch.revision());
+    }
+    committing = true;
+    sealed = System.nanoTime();
+  }
+
+  private void measure(Batch batch, int jobs, long begin) {
     long now = System.nanoTime();
     metrics.batch(jobs);
     metrics.time(StoreMetrics.Time.BATCH, now - begin);
@@ -241,7 +250,7 @@ final class Writer implements AutoCloseable {
       LOG.warn(
           "slow commit: {} operations with {} changes took {} ms, {} ms of it to make them durable",
           jobs,
-          batch.written(),
+          batch.writtenRows(),
           (now - begin) / 1_000_000,
           (now - sealed) / 1_000_000);
     }
@@ -356,7 +365,7 @@ final class Writer implements AutoCloseable {
    *
    * @return whether the batch has been dealt with; if not, it is to be run again
    */
-  private boolean recover(SQLException cause, Batch batch, boolean committing, List<Job<?>> jobs) {
+  private boolean recover(SQLException cause, Batch batch, List<Job<?>> jobs) {
     LOG.warn("lost the connection to the database: {}", cause.getMessage());
     connected = false;
     long lost = System.nanoTime();
