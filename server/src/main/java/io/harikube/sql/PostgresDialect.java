@@ -217,7 +217,9 @@ final class PostgresDialect implements Dialect {
 
   @Override
   public void write(Session session, Changes changes) throws SQLException {
-    pipeline(session, changes).send(session);
+    Pipeline pipeline = new Pipeline();
+    add(session, changes, pipeline);
+    pipeline.send(session);
   }
 
   /** One round trip: the epoch is looked at in the database, which refuses the rest. */
@@ -226,8 +228,10 @@ final class PostgresDialect implements Dialect {
       throws SQLException {
     List<Object> parameters = new ArrayList<>(meta.changing());
     parameters.add(meta.epoch());
-    Pipeline pipeline =
-        pipeline(session, changes).add(UPDATE_META, parameters.toArray()).add("COMMIT");
+    // First of all: what another writer has written would be in the way of the changes.
+    Pipeline pipeline = new Pipeline().add(UPDATE_META, parameters.toArray());
+    add(session, changes, pipeline);
+    pipeline.add("COMMIT");
     committing.run();
     try {
       pipeline.send(session);
@@ -240,8 +244,7 @@ final class PostgresDialect implements Dialect {
     }
   }
 
-  private static Pipeline pipeline(Session session, Changes changes) throws SQLException {
-    Pipeline pipeline = new Pipeline();
+  private static void add(Session session, Changes changes, Pipeline pipeline) throws SQLException {
     List<LogRow> log = changes.log();
     if (!log.isEmpty()) {
       byte[] @Nullable [] values = new byte[log.size()] @Nullable [];
@@ -298,7 +301,6 @@ final class PostgresDialect implements Dialect {
       parameters.add(longs(session, past, AttributeChanges.Past::to));
       pipeline.add(INSERT_PAST, parameters.toArray());
     }
-    return pipeline;
   }
 
   private static List<Object> columns(Session session, List<AttributeChanges.Row> rows)

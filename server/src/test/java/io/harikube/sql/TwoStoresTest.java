@@ -72,6 +72,20 @@ final class TwoStoresTest {
     }
   }
 
+  /** The next revision of the first is one that the second has used. */
+  @Test
+  void theFirstIsToldSoAlsoOnceTheSecondHasWritten() throws OpenException {
+    try (TestStore first = Database.POSTGRES.open()) {
+      first.put("a", "first");
+      try (Store second = first.openAgain();
+          MemoryBudget.Share share = first.budget().open()) {
+        Await.answer(second.txn(Ops.all(put("b", "second")), share));
+        assertThat(refusal(() -> first.put("c", "lost"))).isEqualTo(Reason.UNAVAILABLE);
+        assertThat(Ops.keys(all(second).kvs())).containsExactly("a", "b");
+      }
+    }
+  }
+
   /** While the first one is at work: what it acknowledged is there, what it refused is not. */
   @Test
   void aTakeoverLosesNothingThatWasAcknowledged() throws OpenException {
