@@ -6,7 +6,9 @@ import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.harikube.store.MemoryBudget;
+import io.netty.util.concurrent.EventExecutor;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +20,10 @@ import org.jspecify.annotations.Nullable;
  * {@link #send}, {@link #end} or {@link #fail} has been called; and the network, which is when the
  * call is closed or cancelled. Until the first is done, only its thread touches the share, also
  * after the client has gone.
+ *
+ * <p>An answer of one message is sent on the event loop of its connection, all of it in one turn.
+ * From another thread, its header, its message and its status each wake the event loop, and are
+ * written to the network one by one if that is idle.
  */
 final class Answer<A> {
   private static final long BIG = 64 << 10;
@@ -25,23 +31,34 @@ final class Answer<A> {
   private final ServerCallStreamObserver<A> call;
   private final MemoryBudget.Share share;
   private final @Nullable ReadyGate gate;
+  private final @Nullable EventExecutor loop;
   private @Nullable Backlog backlog;
   private int waiting;
   private volatile @Nullable Runnable whenClosed;
   private boolean answered;
   private final AtomicInteger holders = new AtomicInteger(2);
 
-  private Answer(ServerCallStreamObserver<A> call, MemoryBudget budget, @Nullable ReadyGate gate) {
+  private Answer(
+      ServerCallStreamObserver<A> call,
+      MemoryBudget budget,
+      @Nullable ReadyGate gate,
+      @Nullable EventExecutor loop) {
     this.call = call;
     this.share = budget.open();
     this.gate = gate;
+    this.loop = loop;
     call.setOnCloseHandler(this::closed);
     call.setOnCancelHandler(this::closed);
   }
 
-  /** An answer of one message; to be made by the handler of the call, before it returns. */
-  static <A> Answer<A> single(StreamObserver<A> call, MemoryBudget budget) {
-    return new Answer<>((ServerCallStreamObserver<A>) call, budget, null);
+  /**
+   * An answer of one message; to be made by the handler of the call, before it returns.
+   *
+   * @param loop the event loop of the connection; null if there is none
+   */
+  static <A> Answer<A> single(
+      StreamObserver<A> call, MemoryBudget budget, @Nullable EventExecutor loop) {
+    return new Answer<>((ServerCallStreamObserver<A>) call, budget, null, loop);
   }
 
   /** An answer in parts; to be made by the handler of the call, before it returns. */
@@ -49,7 +66,7 @@ final class Answer<A> {
     var server = (ServerCallStreamObserver<A>) call;
     var gate = new ReadyGate(server);
     server.setOnReadyHandler(gate::wake);
-    return new Answer<>(server, budget, gate);
+    return new Answer<>(server, budget, gate, null);
   }
 
   /** What the memory of the answer is counted against. */
@@ -91,11 +108,39 @@ final class Answer<A> {
 
   /** The one answer of the call. */
   void send(A answer) {
+    if (share.held() > BIG) {
+      sendHere(answer);
+    } else {
+      onLoop(() -> sendHere(answer));
+    }
+  }
+
+  private void sendHere(A answer) {
     try {
       call.onNext(answer);
       call.onCompleted();
     } finally {
       answered();
+    }
+  }
+
+  private void onLoop(Runnable sending) {
+    if (loop == null || loop.inEventLoop()) {
+      sending.run();
+      return;
+    }
+    try {
+      loop.execute(
+          () -> {
+            try {
+              sending.run();
+            } catch (RuntimeException | Error e) {
+              call.onError(Errors.of(e).asRuntimeException());
+            }
+          });
+    } catch (RejectedExecutionException e) {
+      // The server is being closed.
+      sending.run();
     }
   }
 
@@ -126,16 +171,19 @@ final class Answer<A> {
   }
 
   void fail(Status status) {
-    try {
-      call.onError(status.asRuntimeException());
-    } finally {
-      answered();
-    }
+    onLoop(
+        () -> {
+          try {
+            call.onError(status.asRuntimeException());
+          } finally {
+            answered();
+          }
+        });
   }
 
   /**
-   * Answers when {@code future} is completed, on the thread that completes it; a big answer on a
-   * virtual thread, so as not to hold up whoever completes.
+   * Answers when {@code future} is completed; a big answer on a virtual thread, so as not to hold
+   * up other calls.
    */
   <T> void sendWhen(CompletableFuture<T> future, Function<T, A> answer) {
     var _ =
@@ -146,7 +194,7 @@ final class Answer<A> {
               } else if (share.held() > BIG) {
                 Thread.ofVirtual().name("etcd-answer").start(() -> sendResult(value, answer));
               } else {
-                sendResult(value, answer);
+                onLoop(() -> sendResult(value, answer));
               }
             });
   }

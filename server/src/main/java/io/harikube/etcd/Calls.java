@@ -2,15 +2,36 @@ package io.harikube.etcd;
 
 import io.grpc.ServerCallHandler;
 import io.grpc.stub.ServerCalls;
+import io.grpc.stub.StreamObserver;
 import io.harikube.store.MemoryBudget;
+import io.netty.util.concurrent.EventExecutor;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** The three ways in which a handler answers a call that has one request. */
 final class Calls {
   private final MemoryBudget budget;
+  private final Iterable<EventExecutor> loops;
 
-  Calls(MemoryBudget budget) {
+  /**
+   * @param loops the event loops of the server; the handlers of gRPC run on them
+   */
+  Calls(MemoryBudget budget, Iterable<EventExecutor> loops) {
     this.budget = budget;
+    this.loops = loops;
+  }
+
+  private <A> Answer<A> single(StreamObserver<A> call) {
+    return Answer.single(call, budget, loop());
+  }
+
+  private @Nullable EventExecutor loop() {
+    for (EventExecutor loop : loops) {
+      if (loop.inEventLoop()) {
+        return loop;
+      }
+    }
+    return null;
   }
 
   /** Answers a call, by whatever thread and at whatever time. */
@@ -21,8 +42,7 @@ final class Calls {
 
   /** Runs the handler on the event loop: it must not block, and answers later. */
   <Q, A> ServerCallHandler<Q, A> async(Handler<Q, A> handler) {
-    return ServerCalls.asyncUnaryCall(
-        (request, call) -> handle(handler, request, Answer.single(call, budget)));
+    return ServerCalls.asyncUnaryCall((request, call) -> handle(handler, request, single(call)));
   }
 
   /** Answers with what the handler computes, on the event loop: it must not block. */
@@ -32,8 +52,7 @@ final class Calls {
 
   /** Runs the handler on a virtual thread: it may block. */
   <Q, A> ServerCallHandler<Q, A> blocking(Handler<Q, A> handler) {
-    return ServerCalls.asyncUnaryCall(
-        (request, call) -> spawn(handler, request, Answer.single(call, budget)));
+    return ServerCalls.asyncUnaryCall((request, call) -> spawn(handler, request, single(call)));
   }
 
   /** Runs the handler on a virtual thread: it may block, and answers in parts. */

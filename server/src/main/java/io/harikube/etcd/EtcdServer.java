@@ -69,7 +69,7 @@ public final class EtcdServer implements AutoCloseable {
     this.workers = eventLoops("etcd-net", Runtime.getRuntime().availableProcessors());
 
     Store store = options.store;
-    var calls = new Calls(options.budget);
+    var calls = new Calls(options.budget, workers);
     var headers = new Headers(store);
     this.alarms = new Alarms();
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);

@@ -6,7 +6,8 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * Something for the writer to do. Its future is completed once the commit that holds it is durable.
+ * Something for the writer to do. Its future is completed once the commit that holds it is durable,
+ * by the writer's thread: what follows must neither block nor take long.
  *
  * @param <T> what it answers
  */

@@ -13,10 +13,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -55,8 +52,6 @@ final class Writer implements AutoCloseable {
   private final int batchOperations;
   private final int eventBytes;
   private final LinkedBlockingQueue<Job<?>> queue = new LinkedBlockingQueue<>();
-  private final ExecutorService answers =
-      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("answers").factory());
   private final Thread thread = Thread.ofPlatform().daemon().name("writer").unstarted(this::loop);
 
   private Session session;
@@ -321,13 +316,8 @@ final class Writer implements AutoCloseable {
     }
   }
 
-  private void answer(List<Job<?>> jobs) {
-    List<Job<?>> done = List.copyOf(jobs);
-    try {
-      answers.execute(() -> done.forEach(Job::answer));
-    } catch (RejectedExecutionException e) {
-      done.forEach(Job::answer);
-    }
+  private static void answer(List<Job<?>> jobs) {
+    jobs.forEach(Job::answer);
   }
 
   private void fail(List<Job<?>> jobs, StoreException e) {
@@ -453,10 +443,6 @@ final class Writer implements AutoCloseable {
     thread.interrupt();
     try {
       thread.join();
-      answers.shutdown();
-      if (!answers.awaitTermination(5, TimeUnit.SECONDS)) {
-        LOG.warn("some answers were not taken");
-      }
       session.close();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -63,7 +63,7 @@ final class SnapshotSenderTest {
 
   private static Status send(byte[] data, long said, List<SnapshotResponse> messages)
       throws Exception {
-    var calls = new Calls(new MemoryBudget(1 << 20));
+    var calls = new Calls(new MemoryBudget(1 << 20), List.of());
     ServerServiceDefinition service =
         ServerServiceDefinition.builder("etcdserverpb.Maintenance")
             .addMethod(
