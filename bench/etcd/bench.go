@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -121,12 +122,15 @@ func (s step) id() string {
 	return fmt.Sprintf("%s-%d", s.name, s.count)
 }
 
-// runRounds measures peer after peer, and then again: what changes on the machine over time meets all.
-// Only the end of ctx is an error; what becomes of a peer is a result.
+// runRounds measures peer after peer, and then again with another one first: what changes on the
+// machine over time meets all, and so does what another peer has left behind. Only the end of ctx is
+// an error; what becomes of a peer is a result.
 func (b *bench) runRounds(ctx context.Context) error {
 	for round := range b.options.rounds {
-		for _, p := range b.peers {
-			if err := b.runPeer(ctx, p, round+1); err != nil {
+		for i := range b.peers {
+			// What one has written or deleted must not be on its way to the disk while another is measured.
+			syscall.Sync()
+			if err := b.runPeer(ctx, b.peers[(i+round)%len(b.peers)], round+1); err != nil {
 				return err
 			}
 		}

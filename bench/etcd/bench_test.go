@@ -35,7 +35,7 @@ func TestMedianLeavesFailedRoundsOut(t *testing.T) {
 }
 
 func TestRatiosNameWhoFailed(t *testing.T) {
-	good, failed := summary{rounds: 1, rate: 3, p50: 1, p99: 1}, summary{rounds: 1, failed: 1}
+	good, failed := summarize([]*result{{rate: 3, p50: 1, p99: 1}}), summarize([]*result{{err: errors.New("gone")}})
 	for want, got := range map[string][3]string{
 		"1.00":        ratios(good, good),
 		"failed":      ratios(good, failed),
@@ -46,6 +46,18 @@ func TestRatiosNameWhoFailed(t *testing.T) {
 		if got[0] != want {
 			t.Errorf("%q instead of %q", got[0], want)
 		}
+	}
+}
+
+func TestRatiosAreMediansOfThoseOfTheRounds(t *testing.T) {
+	failed := &result{err: errors.New("gone")}
+	ours := summarize([]*result{{rate: 10}, {rate: 50}, {rate: 60}, failed})
+	theirs := summarize([]*result{{rate: 5}, {rate: 100}, {rate: 20}, {rate: 1}})
+	if got := ratios(ours, theirs)[0]; got != "2.00" {
+		t.Error(got)
+	}
+	if got := ratios(summarize([]*result{failed, {rate: 1}}), summarize([]*result{{rate: 1}, failed}))[0]; got != "–" {
+		t.Error(got)
 	}
 }
 

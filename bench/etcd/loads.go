@@ -33,17 +33,14 @@ type load struct {
 	without string // the program that is not asked
 }
 
-var (
-	writeClients = []int{1, 16, 64, 256}
-	readClients  = []int{1, 64}
-)
+var manyClients = []int{1, 16, 64, 256}
 
 var loads = []load{
-	{name: "puts", title: "put", clients: writeClients, prepare: preparePuts},
-	{name: "creates", title: "create (transaction)", clients: writeClients, prepare: prepareCreates},
-	{name: "updates", title: "update (transaction)", clients: writeClients, prepare: prepareUpdates},
-	{name: "gets", title: "get of one key", clients: readClients, prepare: prepareGets},
-	{name: "ranges", title: fmt.Sprintf("range of %d keys", rangeLimit), clients: readClients, prepare: prepareRanges},
+	{name: "puts", title: "put", clients: manyClients, prepare: preparePuts},
+	{name: "creates", title: "create (transaction)", clients: manyClients, prepare: prepareCreates},
+	{name: "updates", title: "update (transaction)", clients: manyClients, prepare: prepareUpdates},
+	{name: "gets", title: "get of one key", clients: manyClients, prepare: prepareGets},
+	{name: "ranges", title: fmt.Sprintf("range of %d keys", rangeLimit), clients: manyClients, prepare: prepareRanges},
 	{name: "pages", title: fmt.Sprintf("list in pages of %d", rangeLimit), clients: []int{1}, prepare: listed(listPages), without: listsWithout},
 	{name: "whole", title: "list in one answer", clients: []int{1}, prepare: listed(listWhole), without: listsWithout},
 	{name: "old", title: "list in pages at an old revision", clients: []int{1}, prepare: listed(listOld), without: listsWithout},

@@ -45,6 +45,13 @@ type row struct {
 	Rounds, FailedRounds         int
 	Operations, Errors           int
 	Notes                        []string `json:",omitempty"`
+	Each                         []each
+}
+
+// each is what one round came to.
+type each struct {
+	Failed         bool
+	Rate, P50, P99 float64
 }
 
 // save writes what other programs make of it.
@@ -63,6 +70,7 @@ func (b *bench) save(file string) error {
 				Rounds: m.rounds, FailedRounds: m.failed, Operations: m.attempts, Errors: m.errors}
 			for _, result := range results {
 				r.Notes = append(r.Notes, result.notes...)
+				r.Each = append(r.Each, each{result.err != nil, result.rate, milliseconds(result.p50), milliseconds(result.p99)})
 			}
 			rows = append(rows, r)
 		}
@@ -100,7 +108,7 @@ func (b *bench) heading() string {
 		fmt.Fprintf(&t, "- PostgreSQL %s\n", b.postgres.version)
 	}
 	fmt.Fprintf(&t, "\nValues of %d bytes, a connection per %d clients, no TLS. %s of warm-up before each %s; medians of %d\n"+
-		"rounds; in a round each peer has fresh data, and all loads run on it in the order of the rows.\n"+
+		"rounds, and of the ratios in each of them; in a round each peer has fresh data, and all loads run on it in the order of the rows.\n"+
 		"Unless said otherwise here, all peers write to disk what they acknowledge. The client runs on the same machine.\n",
 		o.valueSize, o.perConnection, o.warmup, o.window, o.rounds)
 	if slices.Contains(o.loads, "watch") || slices.Contains(o.loads, "watch-flood") {

@@ -13,10 +13,11 @@ type summary struct {
 	rate             float64
 	p50, p95, p99    time.Duration
 	attempts, errors int
+	results          []*result
 }
 
 func summarize(results []*result) summary {
-	s := summary{rounds: len(results)}
+	s := summary{rounds: len(results), results: results}
 	var rates []float64
 	var p50s, p95s, p99s []time.Duration
 	for _, r := range results {
@@ -66,17 +67,25 @@ func ratios(ours, theirs summary) [3]string {
 		return [3]string{"failed", "–", "–"}
 	}
 	return [3]string{
-		ratio(ours.rate, theirs.rate),
-		ratio(float64(ours.p50), float64(theirs.p50)),
-		ratio(float64(ours.p99), float64(theirs.p99)),
+		ratio(ours, theirs, func(r *result) float64 { return r.rate }),
+		ratio(ours, theirs, func(r *result) float64 { return float64(r.p50) }),
+		ratio(ours, theirs, func(r *result) float64 { return float64(r.p99) }),
 	}
 }
 
-func ratio(ours, theirs float64) string {
-	if theirs == 0 {
+// ratio is the median of those of each round: what slows the machine for a while slows both.
+func ratio(ours, theirs summary, value func(*result) float64) string {
+	var all []float64
+	for i := range min(ours.rounds, theirs.rounds) {
+		a, b := ours.results[i], theirs.results[i]
+		if a.err == nil && b.err == nil && value(b) != 0 {
+			all = append(all, value(a)/value(b))
+		}
+	}
+	if len(all) == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f", ours/theirs)
+	return fmt.Sprintf("%.2f", median(all))
 }
 
 // troubles tells of failed rounds and operations, or is empty.

@@ -76,6 +76,10 @@ type etcdRow struct {
 	Rate, P50, P99    float64
 	Rounds            int
 	FailedRounds      int
+	Each              []struct {
+		Failed    bool
+		Rate, P99 float64
+	}
 }
 
 func (r *report) etcd() error {
@@ -100,7 +104,7 @@ func (r *report) etcd() error {
 	for _, note := range results.Notes {
 		r.printf("\n%s\n", note)
 	}
-	r.printf("\nThe rate of HariKube by that of the other; above 1 is in favour of HariKube. In brackets p99 by p99, where below 1 is.\n\n" +
+	r.printf("\nThe rate of HariKube by that of the other, the median of the ratios of each round; above 1 is in favour of HariKube. In brackets p99 by p99, where below 1 is.\n\n" +
 		"| load | clients | SQLite ÷ etcd | SQLite ÷ kine on SQLite | PostgreSQL ÷ etcd | PostgreSQL ÷ kine on PostgreSQL |\n" +
 		"|---|--:|--:|--:|--:|--:|\n")
 	find := func(like etcdRow, peer string) *etcdRow {
@@ -135,7 +139,18 @@ func compare(ours, theirs *etcdRow) string {
 	case theirs.Rounds == theirs.FailedRounds:
 		return "failed"
 	}
-	return fmt.Sprintf("%.2f (%.2f)", ours.Rate/theirs.Rate, ours.P99/theirs.P99)
+	var rates, p99s []float64
+	for i := range min(len(ours.Each), len(theirs.Each)) {
+		a, b := ours.Each[i], theirs.Each[i]
+		if !a.Failed && !b.Failed && b.Rate != 0 && b.P99 != 0 {
+			rates = append(rates, a.Rate/b.Rate)
+			p99s = append(p99s, a.P99/b.P99)
+		}
+	}
+	if len(rates) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f (%.2f)", middle(rates), middle(p99s))
 }
 
 // ---- The challenge -------------------------------------------------------------------------------
@@ -476,9 +491,14 @@ func medianOf(samples []soakSample, value func(soakSample) float64) float64 {
 	for _, s := range samples {
 		values = append(values, value(s))
 	}
-	slices.Sort(values)
 	if len(values) == 0 {
 		return 0
 	}
+	return middle(values)
+}
+
+// middle is the median; it sorts the values.
+func middle(values []float64) float64 {
+	slices.Sort(values)
 	return values[len(values)/2]
 }

@@ -31,7 +31,7 @@ final class Answer<A> {
   private final ServerCallStreamObserver<A> call;
   private final MemoryBudget.Share share;
   private final @Nullable ReadyGate gate;
-  private final @Nullable EventExecutor loop;
+  private final EventExecutor loop;
   private @Nullable Backlog backlog;
   private int waiting;
   private volatile @Nullable Runnable whenClosed;
@@ -42,7 +42,7 @@ final class Answer<A> {
       ServerCallStreamObserver<A> call,
       MemoryBudget budget,
       @Nullable ReadyGate gate,
-      @Nullable EventExecutor loop) {
+      EventExecutor loop) {
     this.call = call;
     this.share = budget.open();
     this.gate = gate;
@@ -54,19 +54,18 @@ final class Answer<A> {
   /**
    * An answer of one message; to be made by the handler of the call, before it returns.
    *
-   * @param loop the event loop of the connection; null if there is none
+   * @param loop the event loop of the connection
    */
-  static <A> Answer<A> single(
-      StreamObserver<A> call, MemoryBudget budget, @Nullable EventExecutor loop) {
+  static <A> Answer<A> single(StreamObserver<A> call, MemoryBudget budget, EventExecutor loop) {
     return new Answer<>((ServerCallStreamObserver<A>) call, budget, null, loop);
   }
 
   /** An answer in parts; to be made by the handler of the call, before it returns. */
-  static <A> Answer<A> parts(StreamObserver<A> call, MemoryBudget budget) {
+  static <A> Answer<A> parts(StreamObserver<A> call, MemoryBudget budget, EventExecutor loop) {
     var server = (ServerCallStreamObserver<A>) call;
     var gate = new ReadyGate(server);
     server.setOnReadyHandler(gate::wake);
-    return new Answer<>(server, budget, gate, null);
+    return new Answer<>(server, budget, gate, loop);
   }
 
   /** What the memory of the answer is counted against. */
@@ -125,7 +124,7 @@ final class Answer<A> {
   }
 
   private void onLoop(Runnable sending) {
-    if (loop == null || loop.inEventLoop()) {
+    if (loop.inEventLoop()) {
       sending.run();
       return;
     }

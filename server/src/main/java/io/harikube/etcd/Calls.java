@@ -4,34 +4,20 @@ import io.grpc.ServerCallHandler;
 import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
 import io.harikube.store.MemoryBudget;
-import io.netty.util.concurrent.EventExecutor;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /** The three ways in which a handler answers a call that has one request. */
 final class Calls {
   private final MemoryBudget budget;
-  private final Iterable<EventExecutor> loops;
+  private final EventLoops loops;
 
-  /**
-   * @param loops the event loops of the server; the handlers of gRPC run on them
-   */
-  Calls(MemoryBudget budget, Iterable<EventExecutor> loops) {
+  Calls(MemoryBudget budget, EventLoops loops) {
     this.budget = budget;
     this.loops = loops;
   }
 
   private <A> Answer<A> single(StreamObserver<A> call) {
-    return Answer.single(call, budget, loop());
-  }
-
-  private @Nullable EventExecutor loop() {
-    for (EventExecutor loop : loops) {
-      if (loop.inEventLoop()) {
-        return loop;
-      }
-    }
-    return null;
+    return Answer.single(call, budget, loops.current());
   }
 
   /** Answers a call, by whatever thread and at whatever time. */
@@ -58,7 +44,7 @@ final class Calls {
   /** Runs the handler on a virtual thread: it may block, and answers in parts. */
   <Q, A> ServerCallHandler<Q, A> streaming(Handler<Q, A> handler) {
     return ServerCalls.asyncServerStreamingCall(
-        (request, call) -> spawn(handler, request, Answer.parts(call, budget)));
+        (request, call) -> spawn(handler, request, Answer.parts(call, budget, loops.current())));
   }
 
   private static <Q, A> void spawn(Handler<Q, A> handler, Q request, Answer<A> answer) {

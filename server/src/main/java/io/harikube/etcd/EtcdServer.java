@@ -69,14 +69,15 @@ public final class EtcdServer implements AutoCloseable {
     this.workers = eventLoops("etcd-net", Runtime.getRuntime().availableProcessors());
 
     Store store = options.store;
-    var calls = new Calls(options.budget, workers);
+    var loops = new EventLoops(workers);
+    var calls = new Calls(options.budget, loops);
     var headers = new Headers(store);
     this.alarms = new Alarms();
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);
     var quota = new Quota(store, alarms, options.quotaBytes);
     var backlog = new Backlog(options.backlogBytes);
     var kv = new KvService(store, headers, check, alarms, quota, backlog, options.selectors);
-    this.watch = new WatchService(options.watches, headers, options.selectors);
+    this.watch = new WatchService(options.watches, headers, options.selectors, loops);
     this.lease = new LeaseService(store, headers, check, alarms, quota, options.clock);
     this.queue = new KeyQueue(store, options.watches);
     var locks = new LockService(queue, headers, check, alarms, quota);

@@ -17,10 +17,13 @@ final class WatchService {
   private final Supplier<WatchStream> streams;
   private final Headers headers;
   private final Selectors selectors;
+  private final EventLoops loops;
   private final Set<WatchSession> sessions = ConcurrentHashMap.newKeySet();
   private volatile boolean stopped;
 
-  WatchService(Supplier<WatchStream> streams, Headers headers, Selectors selectors) {
+  WatchService(
+      Supplier<WatchStream> streams, Headers headers, Selectors selectors, EventLoops loops) {
+    this.loops = loops;
     this.selectors = selectors;
     this.streams = streams;
     this.headers = headers;
@@ -41,7 +44,8 @@ final class WatchService {
       call.onError(Errors.STOPPED.asRuntimeException());
       return new Ignored();
     }
-    var session = new WatchSession(call, stream, headers, selectors, sessions::remove);
+    var session =
+        new WatchSession(call, stream, headers, selectors, loops.current(), sessions::remove);
     sessions.add(session);
     session.start();
     if (stopped) {
@@ -53,7 +57,7 @@ final class WatchService {
   /** Ends all streams, and those that come. The clients go elsewhere, or come back. */
   void stop() {
     stopped = true;
-    sessions.forEach(session -> session.stop());
+    sessions.forEach(WatchSession::stop);
   }
 
   /** Waits until the streams that have been ended are closed, so that the hub may be. */

@@ -1,5 +1,6 @@
 package io.harikube.etcd;
 
+import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.WatchCreateRequest;
@@ -15,26 +16,30 @@ import io.harikube.store.Selectors;
 import io.harikube.watch.Selection;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
+import io.netty.util.concurrent.EventExecutor;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 
 /**
  * One client's watch stream.
  *
  * <pre>
- *   requests (event loop) ──► WatchStream ──► sender (virtual thread) ──► client
+ *   requests (event loop) ──► WatchStream ──► messages (event loop) ──► client
  *
- *          client cancels, or fails
- *   OPEN ──────────────────────────────────► CLOSED
- *     │  stop()                                 ▲
- *     └─────────► sender is interrupted ────────┘ and has told the client to go elsewhere
+ *          client cancels, or fails; stop(): it is told to go elsewhere
+ *   OPEN ──────────────────────────────────────────────────────────────► CLOSED
  * </pre>
  *
- * <p>Requests are forwarded as they come. The sender waits until the client has taken what was sent
- * before, and only then takes the next message, so that what a slow client has not read waits in
- * the watch stream, whose memory is bounded. A client that ends its requests keeps its watches, as
- * with etcd.
+ * <p>Everything happens on the event loop of the connection. Requests are forwarded as they come.
+ * Messages are taken from the watch stream while the client takes what was sent before, so that
+ * what a slow client has not read waits in the watch stream, whose memory is bounded. A client that
+ * ends its requests keeps its watches, as with etcd.
  */
 final class WatchSession implements StreamObserver<WatchRequest> {
   private static final Bytes FIRST_KEY = Bytes.of(new byte[] {0});
@@ -43,41 +48,41 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   private final WatchStream stream;
   private final Headers headers;
   private final Selectors selectors;
-  private final ReadyGate gate;
-  private final Thread sender;
+  private final EventExecutor loop;
   private final Consumer<WatchSession> onClose;
+  private final AtomicBoolean sending = new AtomicBoolean();
+  private final CountDownLatch closed = new CountDownLatch(1);
+  private boolean over;
 
   WatchSession(
       StreamObserver<WatchResponse> call,
       WatchStream stream,
       Headers headers,
       Selectors selectors,
+      EventExecutor loop,
       Consumer<WatchSession> onClose) {
     this.selectors = selectors;
     this.call = (ServerCallStreamObserver<WatchResponse>) call;
     this.stream = stream;
     this.headers = headers;
+    this.loop = loop;
     this.onClose = onClose;
-    this.gate = new ReadyGate(this.call);
-    this.sender = Thread.ofVirtual().name("etcd-watch").unstarted(this::send);
-    this.call.setOnReadyHandler(gate::wake);
-    this.call.setOnCancelHandler(sender::interrupt);
+    this.call.setOnReadyHandler(this::sendLater);
+    this.call.setOnCancelHandler(this::stop);
   }
 
   void start() {
-    sender.start();
+    stream.listen(this::sendLater);
   }
 
   /** Ends the stream from this side. */
   void stop() {
-    sender.interrupt();
+    onLoop(() -> close(Errors.STOPPED));
   }
 
   /** Waits until the watch stream is closed. */
   void await(Duration patience) throws InterruptedException {
-    if (sender.isAlive()) {
-      sender.join(patience);
-    }
+    var _ = closed.await(patience.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   @Override
@@ -92,25 +97,61 @@ final class WatchSession implements StreamObserver<WatchRequest> {
 
   @Override
   public void onError(Throwable failure) {
-    sender.interrupt();
+    stop();
   }
 
   @Override
   public void onCompleted() {}
 
-  private void send() {
+  /** There may be something to be sent, and someone to take it. */
+  private void sendLater() {
+    if (sending.compareAndSet(false, true)) {
+      onLoop(this::send);
+    }
+  }
+
+  private void onLoop(Runnable task) {
     try {
-      while (gate.await()) {
-        call.onNext(response(stream.take()));
+      loop.execute(task);
+    } catch (RejectedExecutionException e) {
+      // The server is gone, and its clients with it.
+      stream.close();
+    }
+  }
+
+  private void send() {
+    sending.set(false);
+    if (over) {
+      return;
+    }
+    try {
+      while (call.isReady()) {
+        WatchMessage message = stream.poll();
+        if (message == null) {
+          return;
+        }
+        call.onNext(response(message));
       }
-    } catch (InterruptedException e) {
-      // Also if the watches have been closed under us; a client that is gone does not see it.
-      call.onError(Errors.STOPPED.asRuntimeException());
-    } catch (Throwable e) {
-      call.onError(Errors.of(e).asRuntimeException());
+    } catch (CancellationException e) {
+      // The watches have been closed under us.
+      close(Errors.STOPPED);
+    } catch (RuntimeException | Error e) {
+      close(Errors.of(e));
+    }
+  }
+
+  /** A client that is gone does not see why. */
+  private void close(Status status) {
+    if (over) {
+      return;
+    }
+    over = true;
+    try {
+      call.onError(status.asRuntimeException());
     } finally {
       stream.close();
       onClose.accept(this);
+      closed.countDown();
     }
   }
 

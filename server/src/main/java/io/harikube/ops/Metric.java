@@ -101,7 +101,7 @@ public enum Metric {
   WAL_FSYNC(
       HISTOGRAM,
       "etcd_disk_wal_fsync_duration_seconds",
-      "The database's commits alone: on SQLite the sync of its write-ahead log.",
+      "The database's commits: on SQLite the sync of its write-ahead log alone, on PostgreSQL with the statements that write.",
       Buckets.exponential(0.001, 14)),
   BACKEND_COMMIT(
       HISTOGRAM,

@@ -43,7 +43,10 @@ public interface StoreMetrics {
   enum Time {
     /** One batch of the writer: from its first statement until it is durable. */
     BATCH,
-    /** The database's commit of one batch alone: on SQLite, the sync of the write-ahead log. */
+    /**
+     * The database's commit of one batch: on SQLite, the sync of the write-ahead log alone; on
+     * PostgreSQL, together with the statements that write.
+     */
     COMMIT,
     /** How long a transaction waited until the writer took it. */
     QUEUE_WAIT,

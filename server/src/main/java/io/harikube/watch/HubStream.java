@@ -3,6 +3,7 @@ package io.harikube.watch;
 import io.harikube.watch.WatchMessage.Progress;
 import io.harikube.watch.Watcher.State;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +22,7 @@ final class HubStream implements WatchStream {
   private final Condition ready = lock.newCondition();
   private final StreamQueue queue;
   private final StreamWatchers watchers;
+  private Runnable listener = () -> {};
   private boolean closed;
 
   HubStream(WatchHub hub) {
@@ -30,10 +32,25 @@ final class HubStream implements WatchStream {
   }
 
   private void unlock() {
-    if (!queue.isEmpty()) {
+    boolean something = closed || !queue.isEmpty();
+    Runnable told = listener;
+    if (something) {
       ready.signal();
     }
     lock.unlock();
+    if (something) {
+      told.run();
+    }
+  }
+
+  @Override
+  public void listen(Runnable newListener) {
+    lock.lock();
+    try {
+      listener = newListener;
+    } finally {
+      unlock();
+    }
   }
 
   // What the client asks for.
@@ -93,13 +110,18 @@ final class HubStream implements WatchStream {
     }
   }
 
-  /** The next message if there is one now. */
-  @Nullable WatchMessage poll() {
+  @Override
+  public @Nullable WatchMessage poll() {
     lock.lock();
     try {
-      return next();
+      WatchMessage message = next();
+      if (message == null && closed) {
+        throw new CancellationException("the stream is closed");
+      }
+      return message;
     } finally {
-      unlock();
+      // Whoever polls goes on polling.
+      lock.unlock();
     }
   }
 

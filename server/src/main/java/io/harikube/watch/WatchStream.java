@@ -1,5 +1,7 @@
 package io.harikube.watch;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * The watches of one client stream, and the one ordered queue of what is to be sent to it.
  *
@@ -27,6 +29,19 @@ public interface WatchStream extends AutoCloseable {
    * @throws InterruptedException if the thread has been interrupted, or the stream closed
    */
   WatchMessage take() throws InterruptedException;
+
+  /**
+   * The next message, if there is one now.
+   *
+   * @throws java.util.concurrent.CancellationException if there is none and the stream is closed
+   */
+  @Nullable WatchMessage poll();
+
+  /**
+   * Has {@code listener} called, by any thread, whenever there may be a message since the last
+   * poll, and when the stream is closed. It must neither block nor throw.
+   */
+  void listen(Runnable listener);
 
   /** Ends all watches of the stream. */
   @Override

@@ -14,7 +14,7 @@ import io.harikube.etcd.proto.RangeResponse;
 import io.harikube.etcd.proto.RangeStreamResponse;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.StoreException;
-import java.util.List;
+import io.netty.util.concurrent.GlobalEventExecutor;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -31,7 +31,7 @@ final class AnswerTest {
   private static final RangeRequest REQUEST = RangeRequest.getDefaultInstance();
 
   private final MemoryBudget budget = new MemoryBudget(100 << 20);
-  private final Calls calls = new Calls(budget, List.of());
+  private final Calls calls = new Calls(budget, new EventLoops(GlobalEventExecutor.INSTANCE));
 
   @Test
   void isGivenBackAfterAnAnswer() throws Exception {

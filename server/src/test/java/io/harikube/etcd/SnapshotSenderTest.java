@@ -8,6 +8,7 @@ import io.harikube.etcd.proto.SnapshotRequest;
 import io.harikube.etcd.proto.SnapshotResponse;
 import io.harikube.store.Identity;
 import io.harikube.store.MemoryBudget;
+import io.netty.util.concurrent.GlobalEventExecutor;
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
 import java.security.MessageDigest;
@@ -63,7 +64,7 @@ final class SnapshotSenderTest {
 
   private static Status send(byte[] data, long said, List<SnapshotResponse> messages)
       throws Exception {
-    var calls = new Calls(new MemoryBudget(1 << 20), List.of());
+    var calls = new Calls(new MemoryBudget(1 << 20), new EventLoops(GlobalEventExecutor.INSTANCE));
     ServerServiceDefinition service =
         ServerServiceDefinition.builder("etcdserverpb.Maintenance")
             .addMethod(

@@ -17,6 +17,8 @@ import io.harikube.store.KeyValue;
 import io.harikube.store.Selectors;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
+import io.netty.util.concurrent.DefaultEventExecutorGroup;
+import io.netty.util.concurrent.EventExecutorGroup;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -34,7 +36,9 @@ final class WatchSessionTest {
   private static final Headers HEADERS = new Headers(() -> new Identity(1, 2, 3), () -> 9);
 
   private final Script script = new Script();
-  private final WatchService service = new WatchService(() -> script, HEADERS, Selectors.NONE);
+  private final EventExecutorGroup loop = new DefaultEventExecutorGroup(1);
+  private final WatchService service =
+      new WatchService(() -> script, HEADERS, Selectors.NONE, new EventLoops(loop));
   private Connection connection;
   private Reader<WatchRequest, WatchResponse> client;
 
@@ -47,6 +51,7 @@ final class WatchSessionTest {
   @AfterEach
   void disconnect() {
     connection.close();
+    var _ = loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
   }
 
   @Test
@@ -78,16 +83,16 @@ final class WatchSessionTest {
   @Test
   void messagesAsEtcdShowsThem() throws Exception {
     var kv = new KeyValue(Bytes.of("a"), 5, 5, 1, Bytes.of("v"), 0);
-    script.messages.add(new WatchMessage.Created(3, 4));
-    script.messages.add(
+    script.say(new WatchMessage.Created(3, 4));
+    script.say(
         new WatchMessage.Events(
             3,
             6,
             List.of(new Event(kv, null), new Event(KeyValue.deleted(kv.key(), 6), kv)),
             true));
-    script.messages.add(new WatchMessage.Progress(-1, 8));
-    script.messages.add(new WatchMessage.Canceled(3, 9, false, 7, ""));
-    script.messages.add(new WatchMessage.Canceled(-1, 9, true, 0, "why"));
+    script.say(new WatchMessage.Progress(-1, 8));
+    script.say(new WatchMessage.Canceled(3, 9, false, 7, ""));
+    script.say(new WatchMessage.Canceled(-1, 9, true, 0, "why"));
 
     WatchResponse created = client.next();
     assertThat(created.getCreated()).isTrue();
@@ -117,7 +122,7 @@ final class WatchSessionTest {
   void aClientThatDoesNotReadHoldsUpTheStream() throws Exception {
     var kv = new KeyValue(Bytes.of("a"), 5, 5, 1, Bytes.of(new byte[32 << 10]), 0);
     for (int i = 0; i < 100; i++) {
-      script.messages.add(new WatchMessage.Events(3, 6, List.of(new Event(kv, null)), false));
+      script.say(new WatchMessage.Events(3, 6, List.of(new Event(kv, null)), false));
     }
     for (int read = 1; read <= 100; read++) {
       client.next();
@@ -140,14 +145,14 @@ final class WatchSessionTest {
   @Test
   void watchesGoOnAfterTheLastRequest() throws Exception {
     client.halfClose();
-    script.messages.add(new WatchMessage.Progress(-1, 8));
+    script.say(new WatchMessage.Progress(-1, 8));
     assertThat(client.next().getHeader().getRevision()).isEqualTo(8);
     assertThat(script.closed.getCount()).isEqualTo(1);
   }
 
   @Test
   void stoppingTellsTheClientToGoElsewhere() throws Exception {
-    script.messages.add(new WatchMessage.Created(3, 4));
+    script.say(new WatchMessage.Created(3, 4));
     client.next();
     service.stop();
     Status status = client.end();
@@ -159,7 +164,7 @@ final class WatchSessionTest {
   @Test
   void aStreamThatFailsEndsTheCall() throws Exception {
     script.failure = new IllegalStateException("x");
-    script.messages.add(new WatchMessage.Created(3, 4));
+    script.say(new WatchMessage.Created(3, 4));
     assertThat(client.end().getCode()).isEqualTo(Status.Code.INTERNAL);
     assertThat(script.closed.await(20, TimeUnit.SECONDS)).isTrue();
   }
@@ -171,6 +176,7 @@ final class WatchSessionTest {
     final AtomicInteger taken = new AtomicInteger();
     final CountDownLatch closed = new CountDownLatch(1);
     volatile @Nullable RuntimeException failure;
+    volatile Runnable listener = () -> {};
 
     @Nullable Object nextRequest() throws InterruptedException {
       return requests.poll(20, TimeUnit.SECONDS);
@@ -192,13 +198,31 @@ final class WatchSessionTest {
     }
 
     @Override
-    public WatchMessage take() throws InterruptedException {
-      WatchMessage message = messages.take();
+    public WatchMessage take() {
+      throw new UnsupportedOperationException();
+    }
+
+    void say(WatchMessage message) {
+      messages.add(message);
+      listener.run();
+    }
+
+    @Override
+    public void listen(Runnable newListener) {
+      listener = newListener;
+      newListener.run();
+    }
+
+    @Override
+    public @Nullable WatchMessage poll() {
+      WatchMessage message = messages.poll();
       RuntimeException toThrow = failure;
-      if (toThrow != null) {
+      if (message != null && toThrow != null) {
         throw toThrow;
       }
-      taken.incrementAndGet();
+      if (message != null) {
+        taken.incrementAndGet();
+      }
       return message;
     }
 

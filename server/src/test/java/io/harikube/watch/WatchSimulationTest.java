@@ -1,6 +1,7 @@
 package io.harikube.watch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
@@ -12,6 +13,7 @@ import io.harikube.watch.TestLog.Change;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -111,7 +113,12 @@ class WatchSimulationTest {
       assertThat(hub.lag()).isZero();
       assertThat(hub.watchers())
           .isEqualTo(clients.stream().mapToLong(client -> client.watches().size()).sum());
-      clients.forEach(client -> client.stream().close());
+      for (ClientModel client : clients) {
+        client.stream().close();
+        assertThatExceptionOfType(CancellationException.class)
+            .isThrownBy(() -> client.stream().poll());
+      }
+      clients.clear();
       settle();
       assertThat(hub.watchers()).isZero();
       assertThat(hub.streams()).isZero();
