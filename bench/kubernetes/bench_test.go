@@ -24,7 +24,7 @@ func TestATrialIsReadFromWhatK6Writes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "summary.json")
 	if err := os.WriteFile(file, []byte(`{
 		"http_req_duration": {"values": {"count": 240, "med": 10, "p(90)": 20, "p(95)": 30, "p(99)": 40}},
-		"checks": {"values": {"passes": 239, "fails": 1}},
+		"checks": {"values": {"passes": 239, "fails": 1}}, "refused": {"values": {"count": 1}},
 		"window_0": {"values": {"count": 200, "med": 9, "p(95)": 25, "p(99)": 35}},
 		"window_1": {"values": {"count": 40, "med": 11, "p(95)": 31, "p(99)": 41}}
 	}`), 0o644); err != nil {
@@ -34,7 +34,7 @@ func TestATrialIsReadFromWhatK6Writes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Requests != 240 || r.Checks != 240 || r.Failed != 1 || r.P99 != 40 || len(r.Windows) != 2 || r.Windows[1].Requests != 40 || r.Score == 0 {
+	if r.Requests != 240 || r.Checks != 240 || r.Failed != 1 || r.Refused != 1 || r.P99 != 40 || len(r.Windows) != 2 || r.Windows[1].Requests != 40 || r.Score == 0 {
 		t.Errorf("read %+v", r)
 	}
 }

@@ -41,6 +41,7 @@ var maxVanilla = map[string]int{"etcd": 200_000, "kine": 50_000}
 // trial is what one run of the script came to.
 type trial struct {
 	Requests, Checks, Failed float64
+	Refused                  float64 // requests, with 429
 	Median, P90, P95, P99    float64 // milliseconds
 	Seconds, Score           float64
 	// CPU is what a request cost each program, in milliseconds.
@@ -165,8 +166,8 @@ func challengeOf(ctx context.Context, o options, name string) ([]standing, error
 				if err != nil {
 					return nil, err
 				}
-				fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed; CPU per request: kube-apiserver %.2f ms, store %.2f ms\n",
-					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed, r.CPU["kube-apiserver"], r.CPU["store"])
+				fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed, %.0f refused; CPU per request: kube-apiserver %.2f ms, store %.2f ms\n",
+					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed, r.Refused, r.CPU["kube-apiserver"], r.CPU["store"])
 				s.Runs = append(s.Runs, r)
 			}
 			slices.SortFunc(s.Runs, func(a, b trial) int { return cmp.Compare(a.Score, b.Score) })
@@ -342,7 +343,8 @@ func readTrial(file string, length time.Duration) (trial, error) {
 	duration, checks := metrics["http_req_duration"].Values, metrics["checks"].Values
 	r := trial{
 		Requests: duration["count"], Checks: checks["passes"] + checks["fails"], Failed: checks["fails"],
-		Median: duration["med"], P90: duration["p(90)"], P95: duration["p(95)"], P99: duration["p(99)"],
+		Refused: metrics["refused"].Values["count"],
+		Median:  duration["med"], P90: duration["p(90)"], P95: duration["p(95)"], P99: duration["p(99)"],
 		Seconds: length.Seconds(),
 	}
 	for i := 0; ; i++ {

@@ -9,12 +9,13 @@
 import http from 'k6/http';
 import exec from 'k6/execution';
 import { check } from 'k6';
-import { Trend } from 'k6/metrics';
+import { Counter, Trend } from 'k6/metrics';
 
 const kinds = ['Anchor', 'Beacon', 'Compass', 'Dinghy', 'Ensign', 'Fender'];
 const seconds = Number(__ENV.SECONDS);
 const windowSeconds = 5;
 const windows = [];
+const refused = new Counter('refused'); // by API Priority and Fairness
 for (let i = 0; i * windowSeconds < seconds; i++) {
   windows.push(new Trend(`window_${i}`, true));
 }
@@ -63,6 +64,9 @@ function send(requests, good) {
   const answers = __ENV.AT_ONCE === 'true' ? http.batch(requests) : requests.map((request) => one(request));
   answers.forEach((answer, i) => check(answer, { answered: (response) => good(response, i) }));
   answers.forEach((answer) => {
+    if (answer.status === 429) {
+      refused.add(1);
+    }
     const window = Math.floor((Date.now() - exec.scenario.startTime) / 1000 / windowSeconds);
     windows[Math.min(window, windows.length - 1)].add(answer.timings.duration);
   });
