@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -57,6 +60,30 @@ func TestRatiosAreMediansOfThoseOfTheRounds(t *testing.T) {
 		t.Error(got)
 	}
 	if got := ratios(summarize([]*result{failed, {rate: 1}}), summarize([]*result{{rate: 1}, failed}))[0]; got != "–" {
+		t.Error(got)
+	}
+}
+
+func TestWhatIsSavedHasTheRatios(t *testing.T) {
+	etcd, ours := peer{name: "etcd", program: "etcd"}, peer{name: "harikube-sqlite", program: "harikube"}
+	puts := step{load{name: "puts"}, 1}
+	b := &bench{peers: []peer{etcd, ours}, steps: []step{puts}, results: map[string]map[string][]*result{
+		"etcd":            {puts.id(): {{rate: 2, p50: 1, p99: 4}}},
+		"harikube-sqlite": {puts.id(): {{rate: 3, p50: 1, p99: 2}}},
+	}}
+	file := filepath.Join(t.TempDir(), "results.json")
+	if err := b.save(file); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved struct{ Rows []row }
+	if err := json.Unmarshal(data, &saved); err != nil {
+		t.Fatal(err)
+	}
+	if got := saved.Rows[1].Against["etcd"]; got != [3]string{"1.50", "1.00", "0.50"} {
 		t.Error(got)
 	}
 }

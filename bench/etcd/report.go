@@ -45,13 +45,8 @@ type row struct {
 	Rounds, FailedRounds         int
 	Operations, Errors           int
 	Notes                        []string `json:",omitempty"`
-	Each                         []each
-}
-
-// each is what one round came to.
-type each struct {
-	Failed         bool
-	Rate, P50, P99 float64
+	// Against are the cells of HariKube's tables: its ratios to another program.
+	Against map[string][3]string `json:",omitempty"`
 }
 
 // save writes what other programs make of it.
@@ -70,7 +65,12 @@ func (b *bench) save(file string) error {
 				Rounds: m.rounds, FailedRounds: m.failed, Operations: m.attempts, Errors: m.errors}
 			for _, result := range results {
 				r.Notes = append(r.Notes, result.notes...)
-				r.Each = append(r.Each, each{result.err != nil, result.rate, milliseconds(result.p50), milliseconds(result.p99)})
+			}
+			if p.program == "harikube" {
+				r.Against = map[string][3]string{}
+				for _, other := range b.against(p) {
+					r.Against[other.program] = ratios(m, summarize(b.results[other.name][s.id()]))
+				}
 			}
 			rows = append(rows, r)
 		}

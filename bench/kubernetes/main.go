@@ -3,6 +3,8 @@
 //	kubernetes memory      what a growing number of custom resources costs in memory
 //	kubernetes selectors   how long a list of 1 among many takes
 //	kubernetes challenge   the Kubernetes Performance Challenge
+//	kubernetes watches     the lag of 10,000 watches with a selector each
+//	kubernetes lists       lists of many objects, by selectors and whole
 package main
 
 import (

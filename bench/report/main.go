@@ -73,13 +73,7 @@ func (r *report) read(file string, into any) (there bool, err error) {
 type etcdRow struct {
 	Load, Title, Peer string
 	Clients           int
-	Rate, P50, P99    float64
-	Rounds            int
-	FailedRounds      int
-	Each              []struct {
-		Failed    bool
-		Rate, P99 float64
-	}
+	Against           map[string][3]string // rate, p50 and p99 by those of a program
 }
 
 func (r *report) etcd() error {
@@ -107,50 +101,36 @@ func (r *report) etcd() error {
 	r.printf("\nThe rate of HariKube by that of the other, the median of the ratios of each round; above 1 is in favour of HariKube. In brackets p99 by p99, where below 1 is.\n\n" +
 		"| load | clients | SQLite ÷ etcd | SQLite ÷ kine on SQLite | PostgreSQL ÷ etcd | PostgreSQL ÷ kine on PostgreSQL |\n" +
 		"|---|--:|--:|--:|--:|--:|\n")
-	find := func(like etcdRow, peer string) *etcdRow {
-		i := slices.IndexFunc(results.Rows, func(o etcdRow) bool {
-			return o.Load == like.Load && o.Clients == like.Clients && o.Peer == peer
-		})
-		if i < 0 {
-			return nil
+	against := func(like etcdRow, ours, program string) string {
+		for _, row := range results.Rows {
+			if row.Load == like.Load && row.Clients == like.Clients && row.Peer == ours {
+				return shown(row.Against[program])
+			}
 		}
-		return &results.Rows[i]
+		return "–"
 	}
 	for _, row := range results.Rows {
 		if row.Peer != "harikube-sqlite" {
 			continue
 		}
 		r.printf("| %s | %d |", row.Title, row.Clients)
-		for _, pair := range [][2]string{{"harikube-sqlite", "etcd"}, {"harikube-sqlite", "kine-sqlite"},
-			{"harikube-postgres", "etcd"}, {"harikube-postgres", "kine-postgres"}} {
-			r.printf(" %s |", compare(find(row, pair[0]), find(row, pair[1])))
+		for _, ours := range []string{"harikube-sqlite", "harikube-postgres"} {
+			for _, program := range []string{"etcd", "kine"} {
+				r.printf(" %s |", against(row, ours, program))
+			}
 		}
 		r.printf("\n")
 	}
 	return nil
 }
 
-func compare(ours, theirs *etcdRow) string {
-	switch {
-	case ours == nil || theirs == nil:
-		return "–"
-	case ours.Rounds == ours.FailedRounds:
-		return "OURS failed"
-	case theirs.Rounds == theirs.FailedRounds:
-		return "failed"
+// shown is the ratio of the rates, with that of the p99 behind it; or who failed.
+func shown(cells [3]string) string {
+	rate, p99 := cmp.Or(cells[0], "–"), cmp.Or(cells[2], "–")
+	if p99 == "–" {
+		return rate
 	}
-	var rates, p99s []float64
-	for i := range min(len(ours.Each), len(theirs.Each)) {
-		a, b := ours.Each[i], theirs.Each[i]
-		if !a.Failed && !b.Failed && b.Rate != 0 && b.P99 != 0 {
-			rates = append(rates, a.Rate/b.Rate)
-			p99s = append(p99s, a.P99/b.P99)
-		}
-	}
-	if len(rates) == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f (%.2f)", middle(rates), middle(p99s))
+	return fmt.Sprintf("%s (%s)", rate, p99)
 }
 
 // ---- The challenge -------------------------------------------------------------------------------
@@ -491,14 +471,9 @@ func medianOf(samples []soakSample, value func(soakSample) float64) float64 {
 	for _, s := range samples {
 		values = append(values, value(s))
 	}
+	slices.Sort(values)
 	if len(values) == 0 {
 		return 0
 	}
-	return middle(values)
-}
-
-// middle is the median; it sorts the values.
-func middle(values []float64) float64 {
-	slices.Sort(values)
 	return values[len(values)/2]
 }

@@ -42,11 +42,9 @@ func TestRatiosAndPlots(t *testing.T) {
 	results := t.TempDir()
 	write(t, filepath.Join(results, "etcd", "results.json"), `{"Began": "2026-01-02T03:04:05Z", "Machine": "2 cores",
 		"Versions": {"etcd": "v3"}, "Notes": ["A note."], "Rows": [
-		{"Load": "puts", "Title": "put", "Peer": "etcd", "Clients": 1, "Rounds": 3,
-			"Each": [{"Rate": 100, "P99": 4}, {"Rate": 10, "P99": 4}, {"Failed": true}]},
-		{"Load": "puts", "Title": "put", "Peer": "harikube-sqlite", "Clients": 1, "Rounds": 3,
-			"Each": [{"Rate": 150, "P99": 2}, {"Rate": 15, "P99": 2}, {"Rate": 1, "P99": 1}]},
-		{"Load": "puts", "Title": "put", "Peer": "harikube-postgres", "Clients": 1, "Rounds": 3, "FailedRounds": 3}]}`)
+		{"Load": "puts", "Title": "put", "Peer": "etcd", "Clients": 1},
+		{"Load": "puts", "Title": "put", "Peer": "harikube-sqlite", "Clients": 1, "Against": {"etcd": ["1.50", "1.00", "0.50"]}},
+		{"Load": "puts", "Title": "put", "Peer": "harikube-postgres", "Clients": 1, "Against": {"etcd": ["OURS failed", "–", "–"]}}]}`)
 	write(t, filepath.Join(results, "etcd", "big.json"),
 		`[{"Title": "HariKube on SQLite", "Keys": 1000, "Empty": 500, "Start": 1000, "Get": 2, "Count": 3}]`)
 	run := func(system string, score, cpu float64) string {

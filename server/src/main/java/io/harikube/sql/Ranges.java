@@ -107,8 +107,7 @@ final class Ranges {
   static @Nullable Bytes history(
       Session session, KeyRange range, long revision, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    PreparedStatement select = session.prepare(history(range, keysOnly));
-    select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
+    PreparedStatement select = page(session, "", range, revision, limit, keysOnly);
     int read = 0;
     Bytes last = Bytes.EMPTY;
     try (ResultSet rows = select.executeQuery()) {
@@ -122,23 +121,28 @@ final class Ranges {
     return read < limit && !into.isFull() ? null : last.successor();
   }
 
-  private static String history(KeyRange range, boolean keysOnly) {
-    return "SELECT "
-        + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
-        + " FROM (SELECT h.key, "
-        + AT
-        + " AS id FROM ("
-        + heads(range)
-        + " ORDER BY key LIMIT ?) h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key";
+  private static PreparedStatement page(
+      Session session, String explain, KeyRange range, long revision, long limit, boolean keysOnly)
+      throws SQLException {
+    PreparedStatement select =
+        session.prepare(
+            explain
+                + "SELECT "
+                + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
+                + " FROM (SELECT h.key, "
+                + AT
+                + " AS id FROM ("
+                + heads(range)
+                + " ORDER BY key LIMIT ?) h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key");
+    select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
+    return select;
   }
 
   /** The statement of a page at a revision, for those who look at how the database does it. */
   static PreparedStatement explain(
       Session session, String explain, KeyRange range, long revision, long limit)
       throws SQLException {
-    PreparedStatement select = session.prepare(explain + history(range, false));
-    select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
-    return select;
+    return page(session, explain, range, revision, limit, false);
   }
 
   /**
