@@ -56,19 +56,22 @@ final class Inbox {
 
   /** Begins: the store was at {@code revision} before the first commit that came or will come. */
   void open(long revision) {
+    boolean start;
     lock.lock();
     try {
       received = Math.max(received, revision);
       opened = true;
-      start();
+      start = leavesRest();
     } finally {
       lock.unlock();
     }
+    startIf(start);
   }
 
   /** Takes a commit, on the writer's thread. Neither blocks nor throws. */
   void commit(Commit commit) {
     long weight = weight(commit.events());
+    boolean start;
     lock.lock();
     try {
       if (closed) {
@@ -81,22 +84,26 @@ final class Inbox {
       commits.add(waiting);
       bytes += waiting.bytes;
       received = commit.lastRevision();
-      start();
+      start = leavesRest();
     } finally {
       lock.unlock();
     }
+    startIf(start);
   }
 
   void command(Runnable command) {
+    boolean start;
     lock.lock();
     try {
-      if (!closed) {
-        commands.add(command);
-        start();
+      if (closed) {
+        return;
       }
+      commands.add(command);
+      start = leavesRest();
     } finally {
       lock.unlock();
     }
+    startIf(start);
   }
 
   void close() {
@@ -153,9 +160,16 @@ final class Inbox {
     }
   }
 
-  private void start() {
-    if (opened && !running) {
-      running = true;
+  /** Whether the caller, who holds the lock, has to start the dispatcher once it has let it go. */
+  private boolean leavesRest() {
+    boolean start = opened && !running;
+    running |= start;
+    return start;
+  }
+
+  /** Not under the lock: the dispatcher would wake only to wait for it. */
+  private void startIf(boolean start) {
+    if (start) {
       executor.execute(dispatcher);
     }
   }
