@@ -34,9 +34,9 @@ build/bench/kubernetes: $(wildcard bench/kubernetes/*) $(wildcard e2e/controlpla
 # A part that fails is named in the report, and does not cost the others their results.
 bench: $(bench_peers) $(bench_clusters) ## All comparisons, into docs/benchmarks.md (60 minutes).
 	@rm -rf $(bench_out)
-	-@$(bench_etcd) -settle 10s -warmup 1s -duration 1500ms
+	-@$(bench_etcd) -settle 20s -warmup 1s -duration 1500ms
 	-@$(bench_etcd) -big 1000000 -peers harikube-sqlite,harikube-postgres
-	-@$(bench_etcd) -soak 3m -peers etcd,harikube-sqlite,harikube-postgres
+	-@$(bench_etcd) -soak 2m -peers etcd,harikube-sqlite,harikube-postgres
 	-@$(call bench_kubernetes,challenge) -duration 8s -warmup 5s -systems sqlite,postgres,etcd,kine
 	-@$(call bench_kubernetes,watches)
 	-@$(call bench_kubernetes,lists)

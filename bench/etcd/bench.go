@@ -128,8 +128,6 @@ func (s step) id() string {
 func (b *bench) runRounds(ctx context.Context) error {
 	for round := range b.options.rounds {
 		for i := range b.peers {
-			// What one has written or deleted must not be on its way to the disk while another is measured.
-			syscall.Sync()
 			if err := b.runPeer(ctx, b.peers[(i+round)%len(b.peers)], round+1); err != nil {
 				return err
 			}
@@ -165,6 +163,8 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 			}
 		}
 		if running != nil {
+			// What a load or another peer has left behind must not be on its way to the disk during the next.
+			syscall.Sync()
 			r = b.measure(ctx, running, s, round)
 			if running.exited() {
 				r.err = running.exitError()
@@ -185,7 +185,7 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 // warm gives a server that has just been started work that is not measured. What goes wrong will go
 // wrong again.
 func (b *bench) warm(ctx context.Context, running *instance) {
-	names := []string{"creates", "updates", "gets"}
+	names := []string{"puts", "creates", "updates", "gets"}
 	for _, name := range names {
 		l := loads[slices.IndexFunc(loads, func(l load) bool { return l.name == name })]
 		session, err := newSession(running.address, warmers, 0, "/registry/bench/warm-"+name+"/", b.options)

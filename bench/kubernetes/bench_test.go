@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,5 +84,31 @@ func TestOnlyOursAreAskedBySelector(t *testing.T) {
 	}
 	if w := (&cluster{name: "etcd"}).own(3); string(w.Key) != prefix+"w3" || len(w.RangeEnd) > 0 || len(w.XXX_unrecognized) > 0 {
 		t.Errorf("etcd: %v", w)
+	}
+}
+
+// What one system fails at is an error, and the others' results are in the file.
+func TestEachKeepsWhatTheOthersHaveShown(t *testing.T) {
+	o := options{systems: []string{"one", "broken", "two"}, out: t.TempDir()}
+	all, err := each(t.Context(), o, "results.json", func(_ context.Context, _ options, name string) ([]string, error) {
+		if name == "broken" {
+			return nil, errors.New("does not start")
+		}
+		return []string{name}, nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "broken: does not start") {
+		t.Errorf("the error is %v", err)
+	}
+	want := []string{"one", "two"}
+	if !slices.Equal(all, want) {
+		t.Errorf("found %q, want %q", all, want)
+	}
+	data, err := os.ReadFile(filepath.Join(o.out, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	if err := json.Unmarshal(data, &kept); err != nil || !slices.Equal(kept, want) {
+		t.Errorf("the file has %q, %v, want %q", kept, err, want)
 	}
 }

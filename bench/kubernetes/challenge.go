@@ -76,25 +76,10 @@ func (s standing) median() trial { return s.Runs[len(s.Runs)/2] }
 
 // challenge prints what each system scores at each number of objects.
 func challenge(ctx context.Context, o options) error {
-	var all []standing
-	for _, name := range o.systems {
-		fmt.Println(name)
-		standings, err := challengeOf(ctx, o, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		all = append(all, standings...)
-	}
-	data, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(o.out, "challenge.json"), data, 0o644); err != nil {
-		return err
-	}
+	all, err := each(ctx, o, "challenge.json", challengeOf)
 	table := challengeTable(all)
 	fmt.Print(table)
-	return os.WriteFile(filepath.Join(o.out, "challenge.md"), []byte(table), 0o644)
+	return errors.Join(err, os.WriteFile(filepath.Join(o.out, "challenge.md"), []byte(table), 0o644))
 }
 
 func challengeTable(all []standing) string {

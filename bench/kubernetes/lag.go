@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,20 +36,8 @@ type lag struct {
 // watchLag prints the lag of 10,000 watches, each of which wants one object: on HariKube all watch the
 // whole resource with a selector each, etcd has to be told the key.
 func watchLag(ctx context.Context, o options) error {
-	var all []lag
-	for _, name := range o.systems {
-		fmt.Println(name)
-		lags, err := watchLagOf(ctx, o, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		all = append(all, lags...)
-	}
-	data, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(o.out, "watches.json"), data, 0o644)
+	_, err := each(ctx, o, "watches.json", watchLagOf)
+	return err
 }
 
 func watchLagOf(ctx context.Context, o options, name string) ([]lag, error) {

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -119,20 +117,8 @@ func streamed(ctx context.Context, c *cluster, _ string) (found int, err error) 
 
 // measureLists prints how long lists of all kinds take.
 func measureLists(ctx context.Context, o options) error {
-	var all []listTime
-	for _, name := range o.systems {
-		fmt.Println(name)
-		times, err := listsOf(ctx, o, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		all = append(all, times...)
-	}
-	data, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(o.out, "lists.json"), data, 0o644)
+	_, err := each(ctx, o, "lists.json", listsOf)
+	return err
 }
 
 func listsOf(ctx context.Context, o options, name string) ([]listTime, error) {

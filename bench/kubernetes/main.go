@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -103,4 +104,32 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	return measure(ctx, o)
+}
+
+// each measures system after system. What they have shown goes into a file as it comes: one that fails
+// does not cost the others their results.
+func each[T any](ctx context.Context, o options, file string, measure func(context.Context, options, string) ([]T, error)) ([]T, error) {
+	var all []T
+	var failures []error
+	for _, name := range o.systems {
+		fmt.Println(name)
+		results, err := measure(ctx, o, name)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", name, err))
+			if ctx.Err() != nil {
+				break
+			}
+			fmt.Println("   ", failures[len(failures)-1])
+			continue
+		}
+		all = append(all, results...)
+		data, err := json.MarshalIndent(all, "", " ")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(o.out, file), data, 0o644)
+		}
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, errors.Join(failures...)
 }

@@ -119,11 +119,12 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 		cert:           c.pki.path("store.crt"),
 		key:            c.pki.path("store.key"),
 	})
-	// A client's own question, over the certificates that the API server will use.
+	// A client's own question, over the certificates that the API server will use. `endpoint health` also
+	// asks for alarms, which kine does not know.
 	health := func(ctx context.Context) error {
 		return runProgram(ctx, filepath.Join(c.config.Bin, "etcdctl"), "--endpoints=https://"+address, "--cacert="+c.pki.path("ca.crt"),
 			"--cert="+c.pki.path("store-client.crt"), "--key="+c.pki.path("store-client.key"),
-			"--command-timeout=2s", "endpoint", "health")
+			"--command-timeout=2s", "get", "/registry/health")
 	}
 	return address, c.startProcess(ctx, store, "https://"+address, health)
 }

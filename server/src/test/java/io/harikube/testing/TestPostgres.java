@@ -148,8 +148,6 @@ public final class TestPostgres implements AutoCloseable {
                 "-c",
                 "unix_socket_directories=",
                 "-c",
-                "shared_buffers=64MB",
-                "-c",
                 "max_connections=100",
                 "-c",
                 "fsync=on",
