@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -20,6 +21,17 @@ func TestPercentiles(t *testing.T) {
 	}
 	if p50, _, p99 := percentiles([]time.Duration{7}); p50 != 7 || p99 != 7 {
 		t.Errorf("of one value: p50 %d, p99 %d", p50, p99)
+	}
+}
+
+func TestTheP99OfATypicalSecondIsNotThatOfOneStall(t *testing.T) {
+	quiet := slices.Repeat([]time.Duration{time.Millisecond}, 100)
+	stall := slices.Repeat([]time.Duration{time.Second}, 100)
+	if p99 := typicalP99([][]time.Duration{quiet, stall, nil, quiet}); p99 != time.Millisecond {
+		t.Errorf("one stall in three seconds: %s", p99)
+	}
+	if p99 := typicalP99([][]time.Duration{quiet, stall, stall}); p99 != time.Second {
+		t.Errorf("stalls in two of three seconds: %s", p99)
 	}
 }
 

@@ -113,7 +113,7 @@ func (b *bench) heading() string {
 		o.valueSize, o.perConnection, o.warmup, o.window, o.rounds)
 	if slices.Contains(o.loads, "watch") || slices.Contains(o.loads, "watch-flood") {
 		fmt.Fprintf(&t, "Loads of watches: %d watches share %d prefixes; the rate is that of the events, p50 and p99 are the time\n"+
-			"from the sending of a write to the arrival of an event of it. At a given rate: %d writes a second.\n",
+			"from the sending of a write to the arrival of an event of it, p99 that of the median second. At a given rate: %d writes a second.\n",
 			o.watchers, o.watchPrefixes, o.watchRate)
 	}
 	for _, note := range b.notes {
