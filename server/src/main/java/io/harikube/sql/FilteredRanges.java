@@ -6,7 +6,6 @@ import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
 import io.harikube.store.KeyRange;
-import io.harikube.store.KeyValue;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -45,7 +44,7 @@ final class FilteredRanges {
 
   private final long revision;
 
-  /** The statement as it grows, with what its parameters are. */
+  /** The statement of the keys as it grows; the parameters are those of all of the statement. */
   private final StringBuilder sql = new StringBuilder();
 
   private final List<Object> parameters = new ArrayList<>();
@@ -59,37 +58,12 @@ final class FilteredRanges {
   }
 
   /**
-   * As {@link Ranges#live}, of the keys that the filter matches or whose values are not understood.
+   * As {@link Ranges#live} and {@link Ranges#history}, of the keys that the filter matches, or did,
+   * or whose values are not understood.
+   *
+   * @param revision 0 for the current one
    */
-  static @Nullable Bytes live(
-      Session session, KeyRange range, long limit, boolean keysOnly, Filter filter, Collector into)
-      throws SQLException {
-    FilteredRanges search = new FilteredRanges(session, range, filter, 0);
-    search.sql.append(
-        keysOnly
-            ? "SELECT v.key, v.id, v.create_revision, v.version, v.lease, NULL FROM ("
-            : "SELECT v.key, v.id, v.create_revision, v.version, v.lease, l.value FROM (");
-    search.keys(limit);
-    search.sql.append(
-        keysOnly
-            ? ") w CROSS JOIN live v WHERE v.key = w.key ORDER BY w.key"
-            : ") w CROSS JOIN live v CROSS JOIN log l WHERE v.key = w.key AND l.id = v.id"
-                + " ORDER BY w.key");
-    long read = 0;
-    Bytes last = Bytes.EMPTY;
-    try (ResultSet rows = search.prepare().executeQuery()) {
-      while (!into.isFull() && rows.next()) {
-        read++;
-        KeyValue kv = Rows.keyValue(rows, 1);
-        last = kv.key();
-        into.add(kv);
-      }
-    }
-    return read < limit && !into.isFull() ? null : last.successor();
-  }
-
-  /** As {@link Ranges#history}, of the keys that the filter matched or that were not understood. */
-  static @Nullable Bytes history(
+  static @Nullable Bytes page(
       Session session,
       KeyRange range,
       long revision,
@@ -98,35 +72,63 @@ final class FilteredRanges {
       Filter filter,
       Collector into)
       throws SQLException {
-    FilteredRanges search = new FilteredRanges(session, range, filter, revision);
-    search.keys(limit);
-    List<Bytes> keys = new ArrayList<>();
-    try (ResultSet rows = search.prepare().executeQuery()) {
-      while (rows.next()) {
-        keys.add(Rows.bytes(rows, 1));
-      }
-    }
-    for (Bytes key : keys) {
-      if (into.isFull()) {
-        return key;
-      }
-      Ranges.history(session, KeyRange.single(key), revision, 1, keysOnly, into);
-    }
-    return keys.size() < limit ? null : keys.getLast().successor();
+    return Ranges.read(page(session, "", range, filter, revision, limit, keysOnly), limit, into);
   }
 
-  /** The text of the statement for the keys, for those who look at how the database does it. */
+  /** The statement of a page, for those who look at how the database does it. */
   static PreparedStatement explain(
       Session session, String explain, KeyRange range, Filter filter, long revision, long limit)
       throws SQLException {
-    FilteredRanges search = new FilteredRanges(session, range, filter, revision);
-    search.sql.append(explain);
-    search.keys(limit);
-    return search.prepare();
+    return page(session, explain, range, filter, revision, limit, false);
   }
 
-  private PreparedStatement prepare() throws SQLException {
-    PreparedStatement statement = session.prepare(sql.toString());
+  private static PreparedStatement page(
+      Session session,
+      String explain,
+      KeyRange range,
+      Filter filter,
+      long revision,
+      long limit,
+      boolean keysOnly)
+      throws SQLException {
+    FilteredRanges search = new FilteredRanges(session, range, filter, revision);
+    if (revision == 0) {
+      search.keys(limit);
+      return search.prepare(explain + current(keysOnly, search.sql));
+    }
+    search.parameters.addAll(
+        List.of(search.end, search.end, revision, revision, search.end)); // as they come below
+    search.keys(limit);
+    search.parameters.add(limit);
+    return search.prepare(explain + Ranges.changes(keysOnly, heads(search.sql)));
+  }
+
+  private static String current(boolean keysOnly, CharSequence keys) {
+    return keysOnly
+        ? "SELECT v.key, v.id, v.create_revision, v.version, v.lease, NULL FROM ("
+            + keys
+            + ") w CROSS JOIN live v WHERE v.key = w.key ORDER BY w.key"
+        : "SELECT v.key, v.id, v.create_revision, v.version, v.lease, l.value FROM ("
+            + keys
+            + ") w CROSS JOIN live v CROSS JOIN log l WHERE v.key = w.key AND l.id = v.id"
+            + " ORDER BY w.key";
+  }
+
+  /**
+   * As {@link Ranges#heads}, of keys that were there. The limit keeps PostgreSQL from putting the
+   * look for the head into each place that names it.
+   */
+  private static String heads(CharSequence keys) {
+    return "SELECT w.key, coalesce("
+        + "(SELECT v.id FROM live v WHERE v.key = w.key AND v.create_revision <= ?), "
+        + "(SELECT min(t.id) FROM log t WHERE t.version = 0 AND t.key = w.key"
+        + " AND t.create_revision <= ? AND t.id >= ?)) AS id FROM ("
+        + keys
+        + ") w ORDER BY w.key LIMIT ?";
+  }
+
+  private PreparedStatement prepare(String text) throws SQLException {
+    PreparedStatement statement = session.prepare(text);
     int index = 1;
     for (Object parameter : parameters) {
       if (parameter instanceof byte[] bytes) {

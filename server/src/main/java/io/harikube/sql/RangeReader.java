@@ -235,9 +235,8 @@ final class RangeReader {
             ? Ranges.live(session, rest, want, keysOnly, collector)
             : Ranges.history(session, rest, at, want, keysOnly, collector);
       }
-      return current
-          ? FilteredRanges.live(session, rest, want, keysOnly, filter, collector)
-          : FilteredRanges.history(session, rest, at, want, keysOnly, filter, collector);
+      return FilteredRanges.page(
+          session, rest, current ? 0 : at, want, keysOnly, filter, collector);
     }
 
     private long count(Session session, Meta meta) throws SQLException {

@@ -85,17 +85,7 @@ final class Ranges {
     PreparedStatement select =
         session.prepare(from + Rows.condition("v.key", range) + " ORDER BY v.key LIMIT ?");
     select.setLong(Rows.bind(select, 1, range), limit);
-    int read = 0;
-    Bytes last = Bytes.EMPTY;
-    try (ResultSet rows = select.executeQuery()) {
-      while (!into.isFull() && rows.next()) {
-        read++;
-        KeyValue kv = Rows.keyValue(rows, 1);
-        last = kv.key();
-        into.add(kv);
-      }
-    }
-    return read < limit && !into.isFull() ? null : last.successor();
+    return read(select, limit, into);
   }
 
   /**
@@ -107,8 +97,13 @@ final class Ranges {
   static @Nullable Bytes history(
       Session session, KeyRange range, long revision, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    PreparedStatement select = page(session, "", range, revision, limit, keysOnly);
-    int read = 0;
+    return read(page(session, "", range, revision, limit, keysOnly), limit, into);
+  }
+
+  /** Executes the statement of a page; answers where to go on. */
+  static @Nullable Bytes read(PreparedStatement select, long limit, Collector into)
+      throws SQLException {
+    long read = 0;
     Bytes last = Bytes.EMPTY;
     try (ResultSet rows = select.executeQuery()) {
       while (!into.isFull() && rows.next()) {
@@ -121,19 +116,22 @@ final class Ranges {
     return read < limit && !into.isFull() ? null : last.successor();
   }
 
+  /** The changes behind heads, in the order of their keys; its first parameters are two ids. */
+  static String changes(boolean keysOnly, String heads) {
+    return "SELECT "
+        + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
+        + " FROM (SELECT h.key, "
+        + AT
+        + " AS id FROM ("
+        + heads
+        + ") h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key";
+  }
+
   private static PreparedStatement page(
       Session session, String explain, KeyRange range, long revision, long limit, boolean keysOnly)
       throws SQLException {
     PreparedStatement select =
-        session.prepare(
-            explain
-                + "SELECT "
-                + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
-                + " FROM (SELECT h.key, "
-                + AT
-                + " AS id FROM ("
-                + heads(range)
-                + " ORDER BY key LIMIT ?) h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key");
+        session.prepare(explain + changes(keysOnly, heads(range) + " ORDER BY key LIMIT ?"));
     select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
     return select;
   }
