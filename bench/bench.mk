@@ -37,7 +37,7 @@ bench: $(bench_peers) $(bench_clusters) ## All comparisons, into docs/benchmarks
 	-@$(bench_etcd) -settle 20s -warmup 1s -duration 1500ms
 	-@$(bench_etcd) -big 1000000 -peers harikube-sqlite,harikube-postgres
 	-@$(bench_etcd) -soak 2m -peers etcd,harikube-sqlite,harikube-postgres
-	-@$(call bench_kubernetes,challenge) -duration 8s -warmup 5s -systems sqlite,postgres,etcd,kine
+	-@$(call bench_kubernetes,challenge) -duration 7s -warmup 5s -systems sqlite,postgres,etcd,kine
 	-@$(call bench_kubernetes,watches)
 	-@$(call bench_kubernetes,lists)
 	@go run -C bench/report . -results '$(CURDIR)/$(bench_out)' -out '$(CURDIR)/docs'

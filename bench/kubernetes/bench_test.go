@@ -112,3 +112,12 @@ func TestEachKeepsWhatTheOthersHaveShown(t *testing.T) {
 		t.Errorf("the file has %q, %v, want %q", kept, err, want)
 	}
 }
+
+func TestRunsOfLaterRoundsJoinTheFirst(t *testing.T) {
+	first := []standing{{System: "a", Runs: []trial{{Score: 2}}, Memory: map[string]float64{"store": 1}}, {System: "a", Objects: 5, Runs: []trial{{Score: 9}}}}
+	later := []standing{{System: "a", Runs: []trial{{Score: 1}}, Memory: map[string]float64{"store": 2}}, {System: "b", Runs: []trial{{Score: 7}}}}
+	all := merged(merged(merged(nil, first), later), []standing{{System: "a", Runs: []trial{{Score: 3}}}})
+	if len(all) != 3 || len(all[0].Runs) != 3 || all[0].median().Score != 2 || all[0].Memory["store"] != 1 || all[1].median().Score != 9 {
+		t.Errorf("%+v", all)
+	}
+}

@@ -13,7 +13,7 @@ import { Counter, Trend } from 'k6/metrics';
 
 const kinds = ['Anchor', 'Beacon', 'Compass', 'Dinghy', 'Ensign', 'Fender'];
 const seconds = Number(__ENV.SECONDS);
-const windowSeconds = 5;
+const windowSeconds = 1;
 const windows = [];
 const refused = new Counter('refused'); // by API Priority and Fairness
 for (let i = 0; i * windowSeconds < seconds; i++) {

@@ -106,14 +106,24 @@ func run(ctx context.Context, args []string) error {
 	return measure(ctx, o)
 }
 
-// each measures system after system. What they have shown goes into a file as it comes: one that fails
-// does not cost the others their results.
+// each measures system after system, and keeps the results of those that have some.
 func each[T any](ctx context.Context, o options, file string, measure func(context.Context, options, string) ([]T, error)) ([]T, error) {
 	var all []T
-	var failures []error
-	for _, name := range o.systems {
-		fmt.Println(name)
+	err := inTurn(ctx, o, o.systems, file, func(name string) (any, error) {
 		results, err := measure(ctx, o, name)
+		all = append(all, results...)
+		return all, err
+	})
+	return all, err
+}
+
+// inTurn measures one after the other. What all have shown so far goes into a file as it comes: one that
+// fails is named, and does not cost the others their results.
+func inTurn(ctx context.Context, o options, systems []string, file string, measure func(name string) (any, error)) error {
+	var failures []error
+	for _, name := range systems {
+		fmt.Println(name)
+		all, err := measure(name)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", name, err))
 			if ctx.Err() != nil {
@@ -122,14 +132,13 @@ func each[T any](ctx context.Context, o options, file string, measure func(conte
 			fmt.Println("   ", failures[len(failures)-1])
 			continue
 		}
-		all = append(all, results...)
 		data, err := json.MarshalIndent(all, "", " ")
 		if err == nil {
 			err = os.WriteFile(filepath.Join(o.out, file), data, 0o644)
 		}
 		if err != nil {
-			return all, err
+			return err
 		}
 	}
-	return all, errors.Join(failures...)
+	return errors.Join(failures...)
 }

@@ -235,8 +235,8 @@ func (r *report) challengePlots(all []standing, find func(string, int, bool) *st
 			}
 			var perSecond, p50, p95, p99 []point
 			for i, w := range s.median().Windows {
-				at := float64(i+1) * 5
-				perSecond = append(perSecond, point{at, w.Requests / 5 / rate})
+				at := float64(i + 1)
+				perSecond = append(perSecond, point{at, w.Requests / rate})
 				p50 = append(p50, point{at, w.Median / latency})
 				p95 = append(p95, point{at, w.P95 / latency})
 				p99 = append(p99, point{at, w.P99 / latency})
@@ -384,7 +384,7 @@ func (r *report) selectors() error {
 func (r *report) include(file, target string) error {
 	text, err := os.ReadFile(filepath.Join(r.results, file))
 	if errors.Is(err, fs.ErrNotExist) {
-		r.printf("Not measured in this run; `make %s` is for it.\n", target)
+		r.printf("Not measured. `make bench` leaves it to `make %s`.\n", target)
 		return nil
 	}
 	r.text.Write(text)
