@@ -212,8 +212,7 @@ func typicalP99(seconds [][]time.Duration) time.Duration {
 			each = append(each, p99)
 		}
 	}
-	median, _, _ := percentiles(each)
-	return median
+	return median(each)
 }
 
 // evaluate makes the lag from the sending of a write to the arrival of each of its events the latency,

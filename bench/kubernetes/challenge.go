@@ -87,10 +87,8 @@ func challenge(ctx context.Context, o options) error {
 			turns = append(turns, o.systems[(i+round)%len(o.systems)])
 		}
 	}
-	turn := 0
-	err := inTurn(ctx, o, turns, "challenge.json", func(name string) (any, error) {
+	err := inTurn(ctx, o, turns, "challenge.json", func(turn int, name string) (any, error) {
 		standings, err := challengeOf(ctx, o, name, turn/len(o.systems))
-		turn++
 		all = merged(all, standings)
 		return all, err
 	})
@@ -143,6 +141,13 @@ func challengeTable(all []standing) string {
 // challengeOf measures the numbers of objects that it takes long to load in the first round alone, as
 // often as there are rounds.
 func challengeOf(ctx context.Context, o options, name string, round int) ([]standing, error) {
+	most, vanilla := maxVanilla[name]
+	counts := slices.DeleteFunc(slices.Clone(o.counts), func(count int) bool {
+		return (round > 0 && count > soonLoaded) || (vanilla && count > most)
+	})
+	if len(counts) == 0 {
+		return nil, nil
+	}
 	c, err := startCluster(ctx, o, name)
 	if err != nil {
 		return nil, err
@@ -167,13 +172,10 @@ func challengeOf(ctx context.Context, o options, name string, round int) ([]stan
 	defer store.Close()
 	var all []standing
 	warmup := 3 * o.warmup // a program that has just been started has more to warm
-	for _, count := range o.counts {
+	for _, count := range counts {
 		runs := 1
 		if count > soonLoaded {
 			runs = o.rounds
-		}
-		if (round > 0 && count > soonLoaded) || (!c.ours() && count > maxVanilla[name]) {
-			continue
 		}
 		if err := c.preload(ctx, store, count); err != nil {
 			return nil, err

@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string) error {
 // each measures system after system, and keeps the results of those that have some.
 func each[T any](ctx context.Context, o options, file string, measure func(context.Context, options, string) ([]T, error)) ([]T, error) {
 	var all []T
-	err := inTurn(ctx, o, o.systems, file, func(name string) (any, error) {
+	err := inTurn(ctx, o, o.systems, file, func(_ int, name string) (any, error) {
 		results, err := measure(ctx, o, name)
 		all = append(all, results...)
 		return all, err
@@ -119,11 +119,11 @@ func each[T any](ctx context.Context, o options, file string, measure func(conte
 
 // inTurn measures one after the other. What all have shown so far goes into a file as it comes: one that
 // fails is named, and does not cost the others their results.
-func inTurn(ctx context.Context, o options, systems []string, file string, measure func(name string) (any, error)) error {
+func inTurn(ctx context.Context, o options, systems []string, file string, measure func(turn int, name string) (any, error)) error {
 	var failures []error
-	for _, name := range systems {
+	for turn, name := range systems {
 		fmt.Println(name)
-		all, err := measure(name)
+		all, err := measure(turn, name)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", name, err))
 			if ctx.Err() != nil {
