@@ -34,9 +34,9 @@ build/bench/kubernetes: $(wildcard bench/kubernetes/*) $(wildcard e2e/controlpla
 # A part that fails is named in the report, and does not cost the others their results.
 bench: $(bench_peers) $(bench_clusters) ## All comparisons, into docs/benchmarks.md (60 minutes).
 	@rm -rf $(bench_out)
-	-@$(bench_etcd) -warmup 1s -duration 1500ms
+	-@$(bench_etcd) -warmup 500ms -duration 1500ms -kine-clients 64
 	-@$(bench_etcd) -big 1000000 -peers harikube-sqlite,harikube-postgres
-	-@$(bench_etcd) -soak 2m -peers etcd,harikube-sqlite,harikube-postgres
+	-@$(bench_etcd) -soak 1m -peers etcd,harikube-sqlite,harikube-postgres
 	-@$(call bench_kubernetes,challenge) -duration 7s -warmup 5s -systems sqlite,postgres,etcd,kine
 	-@$(call bench_kubernetes,watches)
 	-@$(call bench_kubernetes,lists)

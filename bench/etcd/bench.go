@@ -147,7 +147,7 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 	}()
 	for _, s := range b.steps {
 		b.progress++
-		if s.without == p.program {
+		if b.skips(p, s) {
 			continue
 		}
 		fmt.Printf("[%d/%d] round %d, %s: %s, %d clients … ", b.progress,
@@ -180,6 +180,12 @@ func (b *bench) runPeer(ctx context.Context, p peer, round int) error {
 		fmt.Println(outcome(r))
 	}
 	return nil
+}
+
+// skips says whether a step is not measured with a peer.
+func (b *bench) skips(p peer, s step) bool {
+	few := p.program == "kine" && b.options.kineClients != nil && s.measure == nil
+	return s.without == p.program || few && !slices.Contains(b.options.kineClients, s.count)
 }
 
 // warm gives a server that has just been started work that is not measured. What goes wrong will go

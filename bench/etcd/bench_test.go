@@ -157,7 +157,7 @@ func TestEachPrefixHasItsShareOfTheWatchers(t *testing.T) {
 }
 
 func TestUnknownNamesAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"--peers=etdc"}, {"--loads=put"}, {"--clients=0"}, {"--kine-synchronous=OFF"}, {"puts"}} {
+	for _, args := range [][]string{{"--peers=etdc"}, {"--loads=put"}, {"--clients=0"}, {"--kine-clients=1,x"}, {"--kine-synchronous=OFF"}, {"puts"}} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%v is accepted", args)
 		}

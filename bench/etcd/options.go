@@ -18,6 +18,7 @@ type options struct {
 	peers           []string
 	loads           []string
 	clients         []int // nil: those of each load
+	kineClients     []int // nil: the same
 	rounds          int
 	settle          time.Duration
 	warmup, window  time.Duration
@@ -65,6 +66,7 @@ func parseOptions(args []string) (*options, error) {
 	peers := flags.String("peers", strings.Join(peerNames(), ","), "peers to start")
 	loads := flags.String("loads", strings.Join(loadNames(), ","), "loads to measure, in their order")
 	clients := flags.String("clients", "", "numbers of clients, instead of those of each load (not for watch)")
+	kineClients := flags.String("kine-clients", "", "the same for kine alone, which is slow: what is not in the list is not measured with it")
 	quick := flags.Bool("quick", false, "1 round of 2 s after 2 s: whether it works, not how fast it is")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -82,14 +84,11 @@ func parseOptions(args []string) (*options, error) {
 	if o.loads, err = selection("loads", *loads, loadNames()); err != nil {
 		return nil, err
 	}
-	if *clients != "" {
-		for field := range strings.SplitSeq(*clients, ",") {
-			count, err := strconv.Atoi(strings.TrimSpace(field))
-			if err != nil || count < 1 {
-				return nil, fmt.Errorf("--clients: %q is not a number of clients", field)
-			}
-			o.clients = append(o.clients, count)
-		}
+	if o.clients, err = numbers("clients", *clients); err != nil {
+		return nil, err
+	}
+	if o.kineClients, err = numbers("kine-clients", *kineClients); err != nil {
+		return nil, err
 	}
 	return o, o.complete()
 }
@@ -126,6 +125,21 @@ func (o *options) complete() (err error) {
 	}
 	o.out, err = filepath.Abs(o.out)
 	return err
+}
+
+// numbers splits a list of numbers of clients; an empty one is none.
+func numbers(what, list string) (counts []int, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for field := range strings.SplitSeq(list, ",") {
+		count, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || count < 1 {
+			return nil, fmt.Errorf("--%s: %q is not a number of clients", what, field)
+		}
+		counts = append(counts, count)
+	}
+	return counts, nil
 }
 
 // selection splits a list of names, each of which has to be known; a name that is missing would

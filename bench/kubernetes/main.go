@@ -30,6 +30,7 @@ type options struct {
 	clients  int
 
 	rounds           int
+	settle           time.Duration
 	warmup, duration time.Duration
 }
 
@@ -70,7 +71,8 @@ func run(ctx context.Context, args []string) error {
 	case "challenge":
 		flags.StringVar(&counts, "counts", "0,50000,200000,1000000", "numbers of objects to measure at")
 		flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured; the one with the median score counts")
-		flags.DurationVar(&o.warmup, "warmup", 10*time.Second, "load at each number of objects that does not count")
+		flags.DurationVar(&o.settle, "settle", 30*time.Second, "load after the start of a system that does not count")
+		flags.DurationVar(&o.warmup, "warmup", 10*time.Second, "the same at each further number of objects")
 		flags.DurationVar(&o.duration, "duration", 20*time.Second, "of each measurement")
 		measure, least = challenge, 0
 	case "lists":
