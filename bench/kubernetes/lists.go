@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	listFor    = 4 * time.Second
+	listFor    = 2 * time.Second
 	listRounds = 3 // at least
 	pageSize   = 500
 )

@@ -108,8 +108,17 @@ func (c *cluster) storeClient() (*clientv3.Client, error) {
 	})
 }
 
-// load writes objects into the store until there are so many, as the API server would.
+// load writes objects into the store until there are so many, as the API server would store
+// them: many in a transaction, or one by one into kine, which knows no such transactions.
 func (c *cluster) load(ctx context.Context, store *clientv3.Client, count int, put func(i int) (key string, object []byte)) error {
+	if c.name == "kine" {
+		return c.growBy(ctx, count, loaders*loaders, 1, func(ctx context.Context, i, _ int) error {
+			key, object := put(i)
+			_, err := store.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", 0)).
+				Then(clientv3.OpPut(key, stored(object))).Commit()
+			return err
+		})
+	}
 	return c.growBy(ctx, count, loaders, perTxn, func(ctx context.Context, first, last int) error {
 		var ops []clientv3.Op
 		for i := first; i < last; i++ {
