@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,6 +64,19 @@ func (p *process) exited() bool {
 	default:
 		return false
 	}
+}
+
+// whileItRuns returns a context that ends with the process.
+func (p *process) whileItRuns(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-p.done:
+			cancel(errors.New("the peer stopped"))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // exitError describes the exit of a process that was not asked to.
