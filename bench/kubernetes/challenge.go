@@ -75,6 +75,9 @@ type standing struct {
 	AtOnce  bool
 	Runs    []trial // in the order of their scores
 	Memory  map[string]float64
+	// ToEmpty are the points by those of an empty store, the median of the ratios of runs in turn with it;
+	// 0: not measured.
+	ToEmpty float64
 }
 
 func (s standing) median() trial { return s.Runs[len(s.Runs)/2] }
@@ -106,7 +109,7 @@ func merged(all, later []standing) []standing {
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, standing{System: s.System, Objects: s.Objects, AtOnce: s.AtOnce, Memory: s.Memory})
+			all = append(all, standing{System: s.System, Objects: s.Objects, AtOnce: s.AtOnce, Memory: s.Memory, ToEmpty: s.ToEmpty})
 		}
 		all[i].Runs = append(all[i].Runs, s.Runs...)
 		slices.SortFunc(all[i].Runs, func(a, b trial) int { return cmp.Compare(a.Score, b.Score) })
@@ -128,13 +131,17 @@ func challengeTable(all []standing) string {
 			}
 			return fmt.Sprintf("%.2f×", r.Score/all[i].median().Score)
 		}
+		toFirst := same(s.System, all[slices.IndexFunc(all, func(t standing) bool { return t.System == s.System })].Objects)
+		if s.ToEmpty != 0 {
+			toFirst = fmt.Sprintf("%.2f×", s.ToEmpty)
+		}
 		form := "one by one"
 		if s.AtOnce {
 			form = "six at once"
 		}
 		table += fmt.Sprintf("| %s | %d | %s | %.0f | %.1f | %.1f | %.1f | %.1f | %.2f %% | %.0f | %s | %s |\n",
 			s.System, s.Objects, form, r.Requests/r.Seconds, r.Median, r.P90, r.P95, r.P99, 100*r.Failed/math.Max(r.Checks, 1),
-			r.Score, same("etcd", s.Objects), same(s.System, all[slices.IndexFunc(all, func(t standing) bool { return t.System == s.System })].Objects))
+			r.Score, same("etcd", s.Objects), toFirst)
 	}
 	return table
 }
@@ -150,75 +157,148 @@ func challengeOf(ctx context.Context, o options, name string, first bool) ([]sta
 	if len(counts) == 0 {
 		return nil, nil
 	}
-	c, err := startCluster(ctx, o, name)
+	c, err := startContest(ctx, o, name)
 	if err != nil {
 		return nil, err
 	}
 	defer c.stop()
-	for _, kind := range challengeKinds {
-		if err := c.define(ctx, definition(challengeGroup, kind), challengePath(kind)); err != nil {
-			return nil, err
-		}
-	}
-	if err := c.labelAll(ctx); err != nil {
-		return nil, err
-	}
-	token, err := c.contestant(ctx)
-	if err != nil {
-		return nil, err
-	}
 	store, err := c.storeClient()
 	if err != nil {
 		return nil, err
 	}
 	defer store.Close()
+	var empty *cluster
+	defer func() {
+		if empty != nil {
+			empty.stop()
+		}
+	}()
 	var all []standing
-	warmup := o.settle
-	for _, count := range counts {
+	for i, count := range counts {
 		if err := c.preload(ctx, store, count); err != nil {
 			return nil, err
 		}
-		fmt.Printf("    %d objects: warming up\n", count)
-		if _, err := c.k6(ctx, o, token, warmup, false); err != nil {
+		warmup := o.warmup
+		if i == 0 {
+			warmup = o.settle
+		}
+		if err := c.warm(ctx, o, count, warmup); err != nil {
 			return nil, err
 		}
-		warmup = o.warmup
-		if count == 0 {
-			if err := c.forget(ctx); err != nil {
+		if count > soonLoaded && c.ours() && empty == nil {
+			beside := o
+			beside.out = filepath.Join(o.out, "empty")
+			if empty, err = startContest(ctx, beside, name); err != nil {
+				return nil, err
+			}
+			if err := empty.warm(ctx, beside, 0, 2*o.settle); err != nil { // until it is as old as the other
 				return nil, err
 			}
 		}
-		for _, atOnce := range []bool{false, true} {
-			runs := 1
-			switch {
-			case atOnce && !first:
-				continue
-			case !atOnce && count > soonLoaded:
-				runs = o.rounds
+		alone, err := c.standing(ctx, o, count, false, empty)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, alone)
+		if first {
+			atOnce, err := c.standing(ctx, o, count, true, nil)
+			if err != nil {
+				return nil, err
 			}
-			s := standing{System: name, Objects: count, AtOnce: atOnce, Memory: map[string]float64{}}
-			for range runs {
-				r, err := c.k6(ctx, o, token, o.duration, atOnce)
-				if err != nil {
-					return nil, err
-				}
-				fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed, %.0f refused; CPU per request: kube-apiserver %.2f ms, store %.2f ms\n",
-					count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed, r.Refused, r.CPU["kube-apiserver"], r.CPU["store"])
-				s.Runs = append(s.Runs, r)
-			}
-			for _, program := range programs {
-				p, err := c.Process(program)
-				if err != nil {
-					return nil, err
-				}
-				if s.Memory[program], err = resident(p.PID); err != nil {
-					return nil, err
-				}
-			}
-			all = append(all, s)
+			all = append(all, atOnce)
 		}
 	}
 	return all, nil
+}
+
+// startContest starts a cluster with all that the script needs.
+func startContest(ctx context.Context, o options, name string) (*cluster, error) {
+	c, err := startCluster(ctx, o, name)
+	if err != nil {
+		return nil, err
+	}
+	c.folder = filepath.Join(o.out, name)
+	for _, kind := range challengeKinds {
+		if err == nil {
+			err = c.define(ctx, definition(challengeGroup, kind), challengePath(kind))
+		}
+	}
+	if err == nil {
+		err = c.labelAll(ctx)
+	}
+	if err == nil {
+		c.token, err = c.contestant(ctx)
+	}
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// warm runs the script for nothing. An empty store is empty again after it.
+func (c *cluster) warm(ctx context.Context, o options, count int, length time.Duration) error {
+	fmt.Printf("    %d objects: warming up\n", count)
+	_, err := c.k6(ctx, o, length, false)
+	if err == nil && count == 0 {
+		err = c.forget(ctx)
+	}
+	return err
+}
+
+// standing runs the script on a store of so many objects; one that took long to load as often as there
+// are rounds, and if there is an empty one, in turn with it.
+func (c *cluster) standing(ctx context.Context, o options, count int, atOnce bool, empty *cluster) (standing, error) {
+	s := standing{System: c.name, Objects: count, AtOnce: atOnce, Memory: map[string]float64{}}
+	runs := 1
+	if !atOnce && count > soonLoaded {
+		runs = o.rounds
+	}
+	var ratios []float64
+	for range runs {
+		var base trial
+		var err error
+		if empty != nil {
+			if base, err = empty.trial(ctx, o, 0, false); err != nil {
+				return s, err
+			}
+			if err := empty.forget(ctx); err != nil {
+				return s, err
+			}
+		}
+		r, err := c.trial(ctx, o, count, atOnce)
+		if err != nil {
+			return s, err
+		}
+		s.Runs = append(s.Runs, r)
+		if base.Score != 0 {
+			ratios = append(ratios, r.Score/base.Score)
+		}
+	}
+	if len(ratios) > 0 {
+		slices.Sort(ratios)
+		s.ToEmpty = ratios[len(ratios)/2]
+	}
+	for _, program := range programs {
+		p, err := c.Process(program)
+		if err != nil {
+			return s, err
+		}
+		if s.Memory[program], err = resident(p.PID); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// trial runs the script and prints what it came to.
+func (c *cluster) trial(ctx context.Context, o options, count int, atOnce bool) (trial, error) {
+	r, err := c.k6(ctx, o, o.duration, atOnce)
+	if err == nil {
+		fmt.Printf("    %d objects, at once: %t, %.0f requests per second, median %.0f ms, p95 %.0f ms, %.0f failed, %.0f refused; CPU per request: kube-apiserver %.2f ms, store %.2f ms\n",
+			count, atOnce, r.Requests/r.Seconds, r.Median, r.P95, r.Failed, r.Refused, r.CPU["kube-apiserver"], r.CPU["store"])
+	}
+	return r, err
 }
 
 func challengePath(kind string) string {
@@ -306,20 +386,19 @@ func (c *cluster) contestant(ctx context.Context) (token string, err error) {
 }
 
 // k6 runs the script.
-func (c *cluster) k6(ctx context.Context, o options, token string, length time.Duration, atOnce bool) (trial, error) {
+func (c *cluster) k6(ctx context.Context, o options, length time.Duration, atOnce bool) (trial, error) {
 	c.runs++
 	label := fmt.Sprintf("r%d", c.runs)
-	folder := filepath.Join(o.out, c.name)
-	script, summary := filepath.Join(folder, "challenge.js"), filepath.Join(folder, "challenge-"+label+".json")
+	script, summary := filepath.Join(c.folder, "challenge.js"), filepath.Join(c.folder, "challenge-"+label+".json")
 	if err := os.WriteFile(script, challengeScript, 0o644); err != nil {
 		return trial{}, err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "k6"), "run", "--quiet", "--no-usage-report", script)
-	cmd.Dir = folder
+	cmd.Dir = c.folder
 	cmd.Env = append(os.Environ(), "K6_AUTO_EXTENSION_RESOLUTION=false", "K6_NO_COLOR=true",
-		"URL="+c.URL, "TOKEN="+token, fmt.Sprintf("SECONDS=%d", int(length.Seconds())),
+		"URL="+c.URL, "TOKEN="+c.token, fmt.Sprintf("SECONDS=%d", int(length.Seconds())),
 		fmt.Sprintf("USERS=%d", challengeUsers), fmt.Sprintf("AT_ONCE=%t", atOnce), "RUN="+label, "SUMMARY="+summary)
-	log, err := os.Create(filepath.Join(folder, "k6-"+label+".log"))
+	log, err := os.Create(filepath.Join(c.folder, "k6-"+label+".log"))
 	if err != nil {
 		return trial{}, err
 	}

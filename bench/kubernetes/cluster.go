@@ -65,7 +65,9 @@ type cluster struct {
 	client  *http.Client
 	name    string
 	objects int
-	runs    int // of k6
+	runs    int    // of k6
+	folder  string // for its files
+	token   string // of who sends its requests
 	cleanUp func()
 }
 

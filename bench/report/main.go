@@ -147,6 +147,7 @@ type standing struct {
 	AtOnce  bool
 	Runs    []trial
 	Memory  map[string]float64
+	ToEmpty float64 // 0: not measured
 }
 
 func (s standing) median() trial { return s.Runs[len(s.Runs)/2] }
@@ -164,6 +165,7 @@ func (r *report) challenge() error {
 	}
 	r.printf("120 virtual users of k6, each of whom creates six custom resources of six kinds and reads each back by a label, " +
 		"as a service account with a role of its own. Kubernetes on etcd and kine is as it is, with its watch cache, and measured once on kine. " +
+		"HariKube with 200,000 objects and more runs in turn with one beside it that has none, by whose points its own are divided. " +
 		"The points are the challenge's: checks in an hour ÷ (0.2 · median + 0.3 · p90 + 0.5 · p95 in ms) · (1 − failed ÷ checks)⁷.\n\n")
 	find := func(system string, objects int, atOnce bool) *standing {
 		i := slices.IndexFunc(all, func(s standing) bool {
@@ -194,9 +196,13 @@ func (r *report) challenge() error {
 				continue
 			}
 			m := s.median()
+			toFirst := ratio(s, find(s.System, all[0].Objects, atOnce), score)
+			if s.ToEmpty != 0 {
+				toFirst = fmt.Sprintf("%.2f", s.ToEmpty)
+			}
 			r.printf("| %s | %d | %s | %s | %s | %.1f | %.2f %% |\n", titles[s.System], s.Objects,
 				ratio(s, find("etcd", s.Objects, atOnce), standing.rate), ratio(s, find("etcd", s.Objects, atOnce), score),
-				ratio(s, find(s.System, all[0].Objects, atOnce), score), m.Score/record, 100*m.Failed/max(m.Checks, 1))
+				toFirst, m.Score/record, 100*m.Failed/max(m.Checks, 1))
 		}
 		r.printf("\n")
 	}
