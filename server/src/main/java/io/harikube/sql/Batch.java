@@ -60,7 +60,6 @@ final class Batch {
   private boolean hasAttributes;
   private int changes;
   private int writtenRows;
-  private long writtenBytes;
   private boolean dirty;
 
   /**
@@ -128,11 +127,6 @@ final class Batch {
   /** How many rows of the log this batch has written. */
   int writtenRows() {
     return writtenRows;
-  }
-
-  /** How many bytes of values are in the rows that this batch has written. */
-  long writtenBytes() {
-    return writtenBytes;
   }
 
   /** All events of the batch; null if they are too many to keep. */
@@ -363,9 +357,6 @@ final class Batch {
   private void written() {
     attributes.written();
     writtenRows += unwritten.size();
-    for (LogRow row : unwritten) {
-      writtenBytes += row.kv().value().size();
-    }
     unwritten.clear();
     unwrittenLive.clear();
     if (known.size() > 16 * CHUNK) {

@@ -94,11 +94,8 @@ interface Dialect extends AutoCloseable {
   /**
    * Called by the writer after a commit, outside of a transaction: a place for the database's own
    * housekeeping.
-   *
-   * @param changes how many rows of the log the transaction wrote
-   * @param bytes how many bytes of values were in them
    */
-  void afterCommit(Session session, int changes, long bytes) throws SQLException;
+  void afterCommit(Session session) throws SQLException;
 
   /** Gives a bounded part of the free space back; answers whether there is more to give back. */
   boolean vacuumStep(Session session) throws SQLException;

@@ -366,7 +366,7 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public void afterCommit(Session session, int changes, long bytes) {}
+  public void afterCommit(Session session) {}
 
   /** PostgreSQL's autovacuum does this. */
   @Override

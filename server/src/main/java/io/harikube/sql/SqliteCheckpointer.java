@@ -32,8 +32,11 @@ final class SqliteCheckpointer implements AutoCloseable {
   private final long limitFrames;
   private final Semaphore wake = new Semaphore(0);
 
-  /** The length of the log: exact after a checkpoint, from there on estimated by the writer. */
+  /** The length of the log after the last commit or checkpoint. */
   private final AtomicLong frames = new AtomicLong();
+
+  /** The length at which the writer copies the log next, and waits for those who read it. */
+  private long nextFrames;
 
   private final AtomicLong sinceCheckpoint = new AtomicLong();
   private @Nullable Thread thread;
@@ -57,19 +60,30 @@ final class SqliteCheckpointer implements AutoCloseable {
   }
 
   /**
-   * Called by the writer between transactions, with a guess at the pages that the last one wrote.
+   * Called by the writer between transactions. What a transaction adds to the log is not known from
+   * what it has changed: deletions of a compaction write a page for each row, and a vacuum moves
+   * pages without a row.
    */
-  void afterCommit(Session session, long pages) {
-    long length = frames.addAndGet(pages);
-    if (sinceCheckpoint.addAndGet(pages) >= STEP_FRAMES) {
+  void afterCommit(Session session) throws SQLException {
+    long length = length(session);
+    long before = frames.getAndSet(length);
+    if (sinceCheckpoint.addAndGet(length < before ? length : length - before) >= STEP_FRAMES) {
       wake.release();
     }
     if (nearlyDone) {
       nearlyDone = false;
       restart(session);
-    } else if (length >= limitFrames && !restart(session)) {
+    } else if (length < limitFrames) {
+      nextFrames = limitFrames;
+    } else if (length >= nextFrames && !restart(session)) {
       LOG.warn("readers kept the write-ahead log from starting anew at {} bytes", walBytes());
-      frames.addAndGet(-STEP_FRAMES);
+      nextFrames = length + STEP_FRAMES;
+    }
+  }
+
+  private static long length(Session session) throws SQLException {
+    try (ResultSet rows = session.prepare("PRAGMA wal_checkpoint(NOOP)").executeQuery()) {
+      return rows.next() ? Math.max(0, rows.getLong(2)) : 0;
     }
   }
 

@@ -45,7 +45,6 @@ final class SqliteDialect implements Dialect {
       INSERT INTO live (key, id, create_revision, version, lease) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
         version = excluded.version, lease = excluded.lease""";
-  private static final int PAGE_BYTES = 4096;
   private static final int VACUUM_PAGES = 256;
 
   /** The driver would ask for a generated key after every change. */
@@ -317,8 +316,8 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
-  public void afterCommit(Session session, int changes, long bytes) {
-    checkpointer.afterCommit(session, bytes / PAGE_BYTES + 2L * changes + 2);
+  public void afterCommit(Session session) throws SQLException {
+    checkpointer.afterCommit(session);
   }
 
   @Override

@@ -190,7 +190,7 @@ final class Writer implements AutoCloseable {
         }
         measure(batch, rest.size(), begin);
         committed(batch, rest);
-        dialect.afterCommit(session, batch.writtenRows(), batch.writtenBytes());
+        dialect.afterCommit(session);
         if (housekeeping) {
           housekeeping = false;
           dialect.defragment(session);

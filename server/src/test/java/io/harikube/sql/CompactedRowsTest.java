@@ -16,6 +16,8 @@ import io.harikube.testing.Ops;
 import io.harikube.testing.TestPostgres;
 import io.harikube.testing.TestStore;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -26,6 +28,7 @@ import org.junit.jupiter.api.Test;
 @OnSqlDatabases
 final class CompactedRowsTest {
   private static final int KEYS = 200;
+  private static final long WAL_BYTES = 64L << 20;
 
   private final Database database;
   @AutoClose private final TestStore store;
@@ -145,6 +148,30 @@ final class CompactedRowsTest {
       assertThat(store.store().status().size()).isLessThan(full * 4 / 3);
     }
     assertThat(status.sizeInUse()).isLessThanOrEqualTo(status.size());
+  }
+
+  /**
+   * What is deleted lies all over the log, so that each step writes as many pages as it deletes
+   * rows.
+   */
+  @Test
+  void theWriteAheadLogKeepsItsLimitDuringACompaction() throws IOException {
+    Random random = new Random(1);
+    byte[] value = new byte[1_000];
+    for (int i = 0; i < 1_000; i++) {
+      store.txn(
+          random
+              .ints(0, 10_000)
+              .distinct()
+              .limit(100)
+              .mapToObj(key -> Ops.put(Bytes.of("k" + key), Bytes.of(value)))
+              .toArray(Txn.Op[]::new));
+    }
+    store.compact(store.revision());
+    assertThat(logRows()).isEqualTo(store.number("SELECT count(*) FROM live"));
+    if (database == Database.SQLITE) {
+      assertThat(Files.size(Path.of(store.file() + "-wal"))).isLessThan(WAL_BYTES * 5 / 4);
+    }
   }
 
   private void writeMuch() {
