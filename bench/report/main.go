@@ -417,7 +417,7 @@ func (r *report) soak() error {
 		return err
 	}
 	minutes := all[0].Samples[len(all[0].Samples)-1].Seconds / 60
-	r.printf("%.0f minutes of mixed load, all at the same time, with compaction as kube-apiserver asks for it. The medians of the last "+
+	r.printf("Mixed load for %.0f min, all at the same time, with compaction as kube-apiserver asks for it. The medians of the last "+
 		"third by those of the middle third, so 1 is no drift:\n\n"+
 		"| | throughput | p50 | p99 | memory | database | WAL | longest stall | operations that failed |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", minutes)
 	for _, s := range all {
