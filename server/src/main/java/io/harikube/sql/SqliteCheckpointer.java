@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,6 +35,9 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   /** The length of the log after the last commit or checkpoint. */
   private final AtomicLong frames = new AtomicLong();
+
+  /** SQLite refuses a checkpoint at once while there is another one. */
+  private final ReentrantLock copying = new ReentrantLock();
 
   /** The length at which the writer copies the log next, and waits for those who read it. */
   private long nextFrames;
@@ -151,6 +155,15 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   /** Answers how many frames of the log were not copied. */
   private long checkpoint(Session session, String mode) throws SQLException {
+    copying.lock();
+    try {
+      return checkpointAlone(session, mode);
+    } finally {
+      copying.unlock();
+    }
+  }
+
+  private long checkpointAlone(Session session, String mode) throws SQLException {
     sinceCheckpoint.set(0);
     try (ResultSet rows = session.prepare("PRAGMA wal_checkpoint(" + mode + ")").executeQuery()) {
       if (!rows.next()) {
