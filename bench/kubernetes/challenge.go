@@ -109,9 +109,10 @@ func merged(all, later []standing) []standing {
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, standing{System: s.System, Objects: s.Objects, AtOnce: s.AtOnce, Memory: s.Memory, ToEmpty: s.ToEmpty})
+			all = append(all, s)
+		} else {
+			all[i].Runs = append(all[i].Runs, s.Runs...)
 		}
-		all[i].Runs = append(all[i].Runs, s.Runs...)
 		slices.SortFunc(all[i].Runs, func(a, b trial) int { return cmp.Compare(a.Score, b.Score) })
 	}
 	return all
@@ -217,7 +218,6 @@ func startContest(ctx context.Context, o options, name string) (*cluster, error)
 	if err != nil {
 		return nil, err
 	}
-	c.folder = filepath.Join(o.out, name)
 	for _, kind := range challengeKinds {
 		if err == nil {
 			err = c.define(ctx, definition(challengeGroup, kind), challengePath(kind))
@@ -276,8 +276,7 @@ func (c *cluster) standing(ctx context.Context, o options, count int, atOnce boo
 		}
 	}
 	if len(ratios) > 0 {
-		slices.Sort(ratios)
-		s.ToEmpty = ratios[len(ratios)/2]
+		s.ToEmpty = medianOf(ratios)
 	}
 	for _, program := range programs {
 		p, err := c.Process(program)

@@ -81,7 +81,7 @@ func startCluster(ctx context.Context, o options, name string) (*cluster, error)
 	if err := os.RemoveAll(config.Data); err != nil {
 		return nil, err
 	}
-	c := &cluster{name: name, cleanUp: func() {}}
+	c := &cluster{name: name, folder: config.Data, cleanUp: func() {}}
 	switch name {
 	case "sqlite":
 		config.Store = controlplane.HariKube{}

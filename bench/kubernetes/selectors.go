@@ -250,8 +250,12 @@ func (c *cluster) putsBesideWatches(ctx context.Context, store *clientv3.Client)
 		fmt.Printf("    %.0f puts per second alone, %.0f beside watches\n", alone, beside)
 		ratios = append(ratios, beside/alone)
 	}
-	slices.Sort(ratios)
-	return ratios[len(ratios)/2], nil
+	return medianOf(ratios), nil
+}
+
+func medianOf(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
 }
 
 func (c *cluster) putRate(ctx context.Context, store *clientv3.Client) (perSecond float64, err error) {
