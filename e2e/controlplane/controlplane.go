@@ -106,15 +106,19 @@ func (c *ControlPlane) start(ctx context.Context) error {
 }
 
 func (c *ControlPlane) startStore(ctx context.Context) (address string, err error) {
-	ports, err := freePorts(2)
+	port, err := FreePort()
 	if err != nil {
 		return "", err
 	}
-	address = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	metricsPort, err := FreePort()
+	if err != nil {
+		return "", err
+	}
+	address = fmt.Sprintf("127.0.0.1:%d", port)
 	store := c.config.Store.command(serving{
 		data:           c.config.Data,
 		address:        address,
-		metricsAddress: fmt.Sprintf("127.0.0.1:%d", ports[1]),
+		metricsAddress: fmt.Sprintf("127.0.0.1:%d", metricsPort),
 		clientCA:       c.pki.path("ca.crt"),
 		cert:           c.pki.path("store.crt"),
 		key:            c.pki.path("store.key"),
@@ -174,11 +178,11 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 	if err := c.pki.writeKubeconfig(kubeconfig, server, "controller-manager"); err != nil {
 		return err
 	}
-	ports, err := freePorts(1)
+	port, err := FreePort()
 	if err != nil {
 		return err
 	}
-	url := fmt.Sprintf("https://127.0.0.1:%d", ports[0])
+	url := fmt.Sprintf("https://127.0.0.1:%d", port)
 	c.managerURL = url
 	healthy := c.pki.probe(url + "/healthz")
 	// It is healthy before it has done anything; until this object exists no Pod can be created.
@@ -194,7 +198,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=127.0.0.1",
-		fmt.Sprintf("--secure-port=%d", ports[0]),
+		fmt.Sprintf("--secure-port=%d", port),
 		"--tls-cert-file=" + c.pki.path("apiserver.crt"),
 		"--tls-private-key-file=" + c.pki.path("apiserver.key"),
 		"--root-ca-file=" + c.pki.path("ca.crt"),

@@ -1,8 +1,11 @@
 package controlplane
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync"
 )
 
 // choosePort returns the port that is asked for, or without one the first free from the usual one on.
@@ -34,16 +37,17 @@ func isFree(port int) bool {
 	return true
 }
 
-// freePorts returns different ports that nobody listened on a moment ago.
-func freePorts(count int) ([]int, error) {
-	ports := make([]int, count)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
+// given has the ports that FreePort has returned: a server takes its port some seconds later.
+var given sync.Map
+
+// FreePort returns a port of 127.0.0.1 that nobody listens on, and never the same twice. It is below those
+// that the kernel gives to clients, so that it stays free until the server takes it and after a crash.
+func FreePort() (int, error) {
+	for range 1000 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, before := given.LoadOrStore(port, true); !before && isFree(port) {
+			return port, nil
 		}
-		defer listener.Close() // only now: or the next one could get the same
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
 	}
-	return ports, nil
+	return 0, errors.New("no port from 10000 to 29999 is free")
 }

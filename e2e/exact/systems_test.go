@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -128,9 +127,11 @@ func (s *system) start(t *testing.T, more []string) error {
 		config.APIServerArgs = append(config.APIServerArgs, "--watch-cache=true")
 	}
 	// Another package's tests start control planes at the same time, from the usual port on.
-	config.Port = 10_000 + rand.IntN(10_000)
-	config.Log = func(line string) { t.Logf("%s: %s", s.name, line) }
 	var err error
+	if config.Port, err = controlplane.FreePort(); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	config.Log = func(line string) { t.Logf("%s: %s", s.name, line) }
 	if s.plane, err = controlplane.Start(t.Context(), config); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}

@@ -3,10 +3,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,19 +164,11 @@ func Client(t testing.TB, address string) *clientv3.Client {
 	return client
 }
 
-// freeAddress is below the ports that the kernel gives to clients, so that it is free after a crash.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000))
-		listener, err := net.Listen("tcp", address)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = listener.Close()
-		return address
+	port, err := controlplane.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }

@@ -32,6 +32,8 @@ import (
 	"time"
 
 	_ "github.com/lib/pq"
+
+	"harikube/e2e/storage/store"
 )
 
 const (
@@ -107,7 +109,7 @@ func run(args []string) (err error) {
 	}
 	address := listen.Host
 	if listen.Scheme == "unix" {
-		if address, err = freeAddress(); err != nil {
+		if address, err = store.FreeAddress(); err != nil {
 			return err
 		}
 	}
@@ -215,15 +217,6 @@ func execute(server url.URL, statement string) error {
 		return fmt.Errorf("%s: %w", statement, err)
 	}
 	return nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 type server struct {

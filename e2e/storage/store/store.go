@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -96,13 +98,10 @@ type Running struct {
 
 // Start runs the store in the empty folder dir and returns when it listens. It ends with this process.
 func (s Store) Start(ctx context.Context, dir string) (*Running, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	address := l.Addr().String()
-	l.Close()
-
 	r := &Running{URL: "http://" + address, done: make(chan struct{})}
 	r.cmd = exec.Command(s.Executable,
 		"--data-dir", dir,
@@ -156,4 +155,17 @@ func (r *Running) Stop() error {
 		<-r.done
 		return fmt.Errorf("the server did not stop within %v\n%s", stopTimeout, &r.output)
 	}
+}
+
+// FreeAddress returns one of 127.0.0.1, below the ports that the kernel gives to clients, so that it stays
+// free until the server takes it.
+func FreeAddress() (address string, err error) {
+	for range 100 {
+		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(20_000)))
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
+	}
+	return "", fmt.Errorf("no free port: %w", err)
 }
