@@ -126,6 +126,17 @@ func TestDriveCountsErrorsAndFailsWhenMostAre(t *testing.T) {
 	}
 }
 
+func TestDriveMeasuresWhatIsLongerThanTheWindow(t *testing.T) {
+	slow := func(context.Context) error {
+		time.Sleep(50 * time.Millisecond)
+		return nil
+	}
+	r := drive(context.Background(), []operation{slow, slow}, time.Millisecond, 10*time.Millisecond)
+	if r.err != nil || r.rate <= 0 || r.rate > 40 || r.p50 < 50*time.Millisecond {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestWatchTellsOfLostAndRepeatedEvents(t *testing.T) {
 	sent := func(at, answered time.Duration) *delivery {
 		return &delivery{sent: at, answered: answered, expected: 2}

@@ -50,16 +50,18 @@ func (r *result) count(text string, times int) {
 
 // tally is what one client saw.
 type tally struct {
-	attempts, done int
-	latencies      []time.Duration
-	failures       map[string]int
+	attempts    int
+	first, last time.Time       // when the first operation of the window began, and when the last one ended
+	latencies   []time.Duration // of those that succeeded
+	failures    map[string]int
 }
 
 // drive has each operation called again and again, each by a client of its own, for the warm-up and
 // then the window.
 //
-// The rate is that of the answers in the window. A latency counts if its operation began there, even
-// if it ended later: a peer that stalls at the end of the window does not look fast.
+// An operation counts if it began in the window, and its client's time lasts until its end: a peer that
+// stalls at the end of the window does not look fast, and one of whose operations few fit into the window
+// does not look slow. Each client has one there at least.
 func drive(ctx context.Context, operations []operation, warmup, window time.Duration) *result {
 	from := time.Now().Add(warmup)
 	to := from.Add(window)
@@ -71,22 +73,22 @@ func drive(ctx context.Context, operations []operation, warmup, window time.Dura
 	clients.Wait()
 	r := &result{failures: map[string]int{}}
 	var latencies []time.Duration
-	done := 0
 	for i := range tallies {
 		t := &tallies[i]
 		r.attempts += t.attempts
-		done += t.done
+		if len(t.latencies) > 0 {
+			r.rate += float64(len(t.latencies)) / t.last.Sub(t.first).Seconds()
+		}
 		latencies = append(latencies, t.latencies...)
 		for message, count := range t.failures {
 			r.failures[message] += count
 		}
 	}
-	r.rate = float64(done) / window.Seconds()
 	r.p50, r.p95, r.p99 = percentiles(latencies)
 	switch {
 	case ctx.Err() != nil:
 		r.err = context.Cause(ctx)
-	case done == 0:
+	case len(latencies) == 0:
 		r.err = errors.New("no operation succeeded: " + r.commonFailure())
 	case 2*r.errors() > r.attempts:
 		r.err = errors.New("most operations failed: " + r.commonFailure())
@@ -98,8 +100,12 @@ func (t *tally) repeat(ctx context.Context, call operation, from, to time.Time) 
 	t.failures = map[string]int{}
 	for ctx.Err() == nil {
 		begin := time.Now()
-		if begin.After(to) {
+		if begin.After(to) && !t.first.IsZero() {
 			return
+		}
+		counts := !begin.Before(from)
+		if counts && t.first.IsZero() {
+			t.first = begin
 		}
 		attempt, cancel := context.WithTimeout(ctx, operationWithin)
 		err := call(attempt)
@@ -109,16 +115,14 @@ func (t *tally) repeat(ctx context.Context, call operation, from, to time.Time) 
 			return // the measurement is over, which is not the operation's fault
 		}
 		t.attempts++
+		t.last = end
 		if err != nil {
 			t.failures[message(err)]++
 			time.Sleep(afterError)
 			continue
 		}
-		if !begin.Before(from) {
+		if counts {
 			t.latencies = append(t.latencies, end.Sub(begin))
-		}
-		if !end.Before(from) && !end.After(to) {
-			t.done++
 		}
 	}
 }

@@ -172,11 +172,11 @@ func listsOf(ctx context.Context, o options, name string) ([]listTime, error) {
 	return all, nil
 }
 
-// timeList asks once to warm up and then for a while; the median counts.
+// timeList asks once to warm up, unless that takes long, and then for a while; the median counts.
 func (c *cluster) timeList(ctx context.Context, form listForm, old string) (listTime, error) {
 	var times []float64
 	found := 0
-	for begin := time.Now(); len(times) < 1+listRounds || time.Since(begin) < listFor; {
+	for begin, warm := time.Now(), false; len(times) < listRounds || time.Since(begin) < listFor; warm = true {
 		began := time.Now()
 		var err error
 		if found, err = form.ask(ctx, c, old); err != nil {
@@ -185,9 +185,10 @@ func (c *cluster) timeList(ctx context.Context, form listForm, old string) (list
 		if want := form.found(c.objects); found != want {
 			return listTime{}, fmt.Errorf("%d objects, not %d", found, want)
 		}
-		times = append(times, time.Since(began).Seconds()*1000)
+		if took := time.Since(began); warm || took > listFor {
+			times = append(times, took.Seconds()*1000)
+		}
 	}
-	times = times[1:]
 	slices.Sort(times)
 	return listTime{c.name, c.objects, form.title, found, times[len(times)/2], times[len(times)-1]}, nil
 }
