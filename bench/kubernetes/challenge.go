@@ -255,24 +255,34 @@ func (c *cluster) standing(ctx context.Context, o options, count int, atOnce boo
 		runs = o.rounds
 	}
 	var ratios []float64
-	for range runs {
-		var base trial
-		var err error
+	for run := range runs {
+		turns := []*cluster{c}
 		if empty != nil {
-			if base, err = empty.trial(ctx, o, 0, false); err != nil {
-				return s, err
+			turns = []*cluster{empty, c}
+		}
+		if run%2 == 1 {
+			slices.Reverse(turns) // so that who is after the other is no advantage
+		}
+		trials := map[*cluster]trial{}
+		for _, turn := range turns {
+			objects := count
+			if turn == empty {
+				objects = 0
 			}
-			if err := empty.forget(ctx); err != nil {
+			var err error
+			if trials[turn], err = turn.trial(ctx, o, objects, atOnce); err != nil {
 				return s, err
 			}
 		}
-		r, err := c.trial(ctx, o, count, atOnce)
-		if err != nil {
+		s.Runs = append(s.Runs, trials[c])
+		if empty == nil {
+			continue
+		}
+		if err := empty.forget(ctx); err != nil {
 			return s, err
 		}
-		s.Runs = append(s.Runs, r)
-		if base.Score != 0 {
-			ratios = append(ratios, r.Score/base.Score)
+		if base := trials[empty]; base.Score != 0 {
+			ratios = append(ratios, trials[c].Score/base.Score)
 		}
 	}
 	if len(ratios) > 0 {

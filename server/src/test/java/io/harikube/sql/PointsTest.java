@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -114,9 +115,13 @@ final class PointsTest {
                     while (!end.get()) {
                       try {
                         read(k);
-                      } catch (StoreException e) {
-                        Thread.interrupted();
+                      } catch (StoreException _) {
+                        // It has given up.
                       }
+                      Thread.interrupted();
+                      // Else it may keep the processor for good: nobody takes it from a virtual
+                      // thread that does not wait.
+                      LockSupport.parkNanos(1);
                     }
                   }));
     }
