@@ -192,7 +192,7 @@ func challengeOf(ctx context.Context, o options, name string, first bool) ([]sta
 			if empty, err = startContest(ctx, beside, name); err != nil {
 				return nil, err
 			}
-			if err := empty.warm(ctx, beside, 0, 2*o.settle); err != nil { // until it is as old as the other
+			if err := empty.warm(ctx, beside, 0, o.settle); err != nil {
 				return nil, err
 			}
 		}
