@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -134,6 +136,31 @@ func TestDriveMeasuresWhatIsLongerThanTheWindow(t *testing.T) {
 	r := drive(context.Background(), []operation{slow, slow}, time.Millisecond, 10*time.Millisecond)
 	if r.err != nil || r.rate <= 0 || r.rate > 40 || r.p50 < 50*time.Millisecond {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Sixteen clients who share one server have its rate together, also if each of them waits most of the time.
+func TestDriveMeasuresTheRateOfAnUnfairPeer(t *testing.T) {
+	const warmup, window = 200 * time.Millisecond, 400 * time.Millisecond
+	begin := time.Now()
+	var calls, done atomic.Int64
+	var server sync.Mutex
+	unfair := func(context.Context) error {
+		if calls.Add(1)%16 == 0 {
+			time.Sleep(200 * time.Millisecond)
+		} else {
+			server.Lock()
+			defer server.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+		if end := time.Since(begin); end > warmup && end < warmup+window {
+			done.Add(1)
+		}
+		return nil
+	}
+	r := drive(context.Background(), slices.Repeat([]operation{unfair}, 16), warmup, window)
+	if ratio := r.rate * window.Seconds() / float64(done.Load()); r.err != nil || ratio < 0.95 || ratio > 1.05 {
+		t.Errorf("%.2f times the %d operations that were done in the window; %v", ratio, done.Load(), r.err)
 	}
 }
 

@@ -50,18 +50,18 @@ func (r *result) count(text string, times int) {
 
 // tally is what one client saw.
 type tally struct {
-	attempts    int
-	first, last time.Time       // when the first operation of the window began, and when the last one ended
-	latencies   []time.Duration // of those that succeeded
-	failures    map[string]int
+	attempts  int
+	done      float64         // operations that succeeded, each by the share of its time that lies in the window
+	latencies []time.Duration // of those that succeeded
+	failures  map[string]int
 }
 
 // drive has each operation called again and again, each by a client of its own, for the warm-up and
 // then the window.
 //
-// An operation counts if it began in the window, and its client's time lasts until its end: a peer that
-// stalls at the end of the window does not look fast, and one of whose operations few fit into the window
-// does not look slow. Each client has one there at least.
+// An operation counts with the share of its time that lies in the window, so that the rate is that of the
+// peer however long its operations take: of a list that takes as long as four windows, a quarter is done
+// in this one.
 func drive(ctx context.Context, operations []operation, warmup, window time.Duration) *result {
 	from := time.Now().Add(warmup)
 	to := from.Add(window)
@@ -76,9 +76,7 @@ func drive(ctx context.Context, operations []operation, warmup, window time.Dura
 	for i := range tallies {
 		t := &tallies[i]
 		r.attempts += t.attempts
-		if len(t.latencies) > 0 {
-			r.rate += float64(len(t.latencies)) / t.last.Sub(t.first).Seconds()
-		}
+		r.rate += t.done / window.Seconds()
 		latencies = append(latencies, t.latencies...)
 		for message, count := range t.failures {
 			r.failures[message] += count
@@ -98,15 +96,7 @@ func drive(ctx context.Context, operations []operation, warmup, window time.Dura
 
 func (t *tally) repeat(ctx context.Context, call operation, from, to time.Time) {
 	t.failures = map[string]int{}
-	for ctx.Err() == nil {
-		begin := time.Now()
-		if begin.After(to) && !t.first.IsZero() {
-			return
-		}
-		counts := !begin.Before(from)
-		if counts && t.first.IsZero() {
-			t.first = begin
-		}
+	for begin := time.Now(); begin.Before(to) && ctx.Err() == nil; begin = time.Now() {
 		attempt, cancel := context.WithTimeout(ctx, operationWithin)
 		err := call(attempt)
 		cancel()
@@ -115,13 +105,24 @@ func (t *tally) repeat(ctx context.Context, call operation, from, to time.Time) 
 			return // the measurement is over, which is not the operation's fault
 		}
 		t.attempts++
-		t.last = end
 		if err != nil {
 			t.failures[message(err)]++
 			time.Sleep(afterError)
 			continue
 		}
-		if counts {
+		if end.Before(from) {
+			continue
+		}
+		inside, since := end, begin
+		if end.After(to) {
+			inside = to
+		}
+		if begin.Before(from) {
+			since = from
+		}
+		t.done += inside.Sub(since).Seconds() / end.Sub(begin).Seconds()
+		// Else the longer ones would be seen too often: they are more likely under way when the window begins.
+		if !begin.Before(from) || end.After(to) {
 			t.latencies = append(t.latencies, end.Sub(begin))
 		}
 	}
