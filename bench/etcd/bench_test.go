@@ -6,7 +6,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -161,6 +163,20 @@ func TestDriveMeasuresTheRateOfAnUnfairPeer(t *testing.T) {
 	r := drive(context.Background(), slices.Repeat([]operation{unfair}, 16), warmup, window)
 	if ratio := r.rate * window.Seconds() / float64(done.Load()); r.err != nil || ratio < 0.95 || ratio > 1.05 {
 		t.Errorf("%.2f times the %d operations that were done in the window; %v", ratio, done.Load(), r.err)
+	}
+}
+
+func TestABusyMachineIsTold(t *testing.T) {
+	var end atomic.Bool
+	defer end.Store(true)
+	for range runtime.NumCPU() {
+		go func() {
+			for !end.Load() {
+			}
+		}()
+	}
+	if note := busyNote(); !strings.HasPrefix(note, "THE MACHINE WAS BUSY") {
+		t.Errorf("%q", note)
 	}
 }
 

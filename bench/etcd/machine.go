@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // machine describes where the numbers come from; what the system does not tell is left out.
@@ -48,18 +49,37 @@ func read(file string) string {
 	return string(text)
 }
 
-// busyNote warns of a machine that does something else: the peers would get different shares of it.
+// busyNote looks for a second, and warns of a machine that does something else: the peers would get
+// different shares of it.
 func busyNote() string {
-	fields := strings.Fields(read("/proc/loadavg"))
-	if len(fields) == 0 {
+	used, all := processorTime()
+	time.Sleep(time.Second)
+	usedNow, allNow := processorTime()
+	share := (usedNow - used) / (allNow - all)
+	if !(share > 0.25) { // also if the system does not tell
 		return ""
 	}
-	load, err := strconv.ParseFloat(fields[0], 64)
-	if err != nil || load < float64(runtime.NumCPU())/2 {
-		return ""
+	return fmt.Sprintf("THE MACHINE WAS BUSY when this began (%.0f %% of its %d cores): the ratios mean little.",
+		100*share, runtime.NumCPU())
+}
+
+// processorTime returns how long the cores have been in use, also by other machines, and how long they
+// have been there.
+func processorTime() (used, all float64) {
+	for i, text := range strings.Fields(read("/proc/stat")) {
+		if i == 0 {
+			continue
+		}
+		ticks, err := strconv.ParseFloat(text, 64)
+		if err != nil || i > 8 { // guests are part of user
+			break
+		}
+		all += ticks
+		if i != 4 && i != 5 { // idle and waiting for the disk
+			used += ticks
+		}
 	}
-	return fmt.Sprintf("THE MACHINE WAS BUSY when this began (load average %.1f on %d cores): the ratios mean little.",
-		load, runtime.NumCPU())
+	return used, all
 }
 
 // programVersion asks HariKube, and looks into the others: kine does not know its version unless its
