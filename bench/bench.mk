@@ -37,7 +37,7 @@ bench: $(bench_peers) $(bench_clusters) ## All comparisons, into docs/benchmarks
 	-@$(bench_etcd) -warmup 500ms -duration 1500ms -kine-clients 64
 	-@$(bench_etcd) -big 1000000 -peers harikube-sqlite,harikube-postgres
 	-@$(bench_etcd) -soak 1m -peers etcd,harikube-sqlite,harikube-postgres
-	-@$(call bench_kubernetes,challenge) -duration 7s -warmup 5s -systems sqlite,postgres,etcd,kine
+	-@$(call bench_kubernetes,challenge) -duration 6s -warmup 5s -systems sqlite,postgres,etcd,kine
 	-@$(call bench_kubernetes,watches)
 	-@$(call bench_kubernetes,lists)
 	@go run -C bench/report . -results '$(CURDIR)/$(bench_out)' -out '$(CURDIR)/docs'

@@ -188,24 +188,25 @@ func (b *bench) skips(p peer, s step) bool {
 	return s.without == p.program || few && !slices.Contains(b.options.kineClients, s.count)
 }
 
-// warm gives a server that has just been started work that is not measured. What goes wrong will go
-// wrong again. kine gets no puts, at which it ends itself now and then: it would lose the rest, too.
+// warm gives a server that has just been started work that is not measured, of watches, too: a JVM
+// compiles for a minute what 500 writes a second and their events need, and for some seconds what all
+// that it can do needs. What goes wrong will go wrong again. kine gets no puts, at which it ends itself now and then: it would lose the rest, too.
 func (b *bench) warm(ctx context.Context, running *instance, p peer) {
 	ctx, cancel := running.whileItRuns(ctx)
 	defer cancel()
-	names := []string{"puts", "creates", "updates", "gets"}
+	names := []string{"puts", "creates", "updates", "gets", "watch-flood"}
 	if p.program == "kine" {
 		names = names[1:]
 	}
+	settling := *b.options
+	settling.warmup, settling.window = b.options.settle/time.Duration(len(names)), time.Millisecond
 	for _, name := range names {
 		l := loads[slices.IndexFunc(loads, func(l load) bool { return l.name == name })]
-		session, err := newSession(running.address, warmers, 0, "/registry/bench/warm-"+name+"/", b.options)
+		session, err := newSession(running.address, warmers, b.watchersOf(l), "/registry/bench/warm-"+name+"/", &settling)
 		if err != nil {
 			return
 		}
-		if operations, err := l.prepare(ctx, session, b.options); err == nil {
-			drive(ctx, operations, b.options.settle/time.Duration(len(names)), time.Millisecond)
-		}
+		b.run(ctx, session, l, &settling)
 		session.close()
 	}
 }
@@ -213,24 +214,32 @@ func (b *bench) warm(ctx context.Context, running *instance, p peer) {
 func (b *bench) measure(ctx context.Context, running *instance, s step, round int) *result {
 	ctx, cancel := running.whileItRuns(ctx)
 	defer cancel()
-	watchers := 0
-	if s.measure != nil {
-		watchers = b.options.watchers
-	}
-	session, err := newSession(running.address, s.count, watchers,
+	session, err := newSession(running.address, s.count, b.watchersOf(s.load),
 		fmt.Sprintf("/registry/bench/%s-%d/", s.id(), round), b.options)
 	if err != nil {
 		return &result{err: err}
 	}
 	defer session.close()
-	if s.measure != nil {
-		return s.measure(ctx, session, b.options)
+	return b.run(ctx, session, s.load, b.options)
+}
+
+// watchersOf returns how many watches a load has.
+func (b *bench) watchersOf(l load) int {
+	if l.measure == nil {
+		return 0
 	}
-	operations, err := s.prepare(ctx, session, b.options)
+	return b.options.watchers
+}
+
+func (b *bench) run(ctx context.Context, s *session, l load, o *options) *result {
+	if l.measure != nil {
+		return l.measure(ctx, s, o)
+	}
+	operations, err := l.prepare(ctx, s, o)
 	if err != nil {
 		return &result{err: err}
 	}
-	return drive(ctx, operations, b.options.warmup, b.options.window)
+	return drive(ctx, operations, o.warmup, o.window)
 }
 
 func (b *bench) keep(p peer, s step, r *result) {

@@ -45,8 +45,8 @@ var loads = []load{
 	{name: "whole", title: "list in one answer", clients: []int{1}, prepare: listed(listWhole), without: listsWithout},
 	{name: "old", title: "list in pages at an old revision", clients: []int{1}, prepare: listed(listOld), without: listsWithout},
 	{name: "count", title: "count of all keys of a list", clients: []int{1}, prepare: listed(listCount), without: listsWithout},
-	{name: "watch", title: "watch: events at a given rate, and lag from write to event", measure: measureWatch},
 	{name: "watch-flood", title: "watch: events at full rate, and lag", measure: measureWatchFlood},
+	{name: "watch", title: "watch: events at a given rate, and lag from write to event", measure: measureWatch},
 }
 
 func loadNames() (names []string) {

@@ -46,7 +46,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.postgres, "postgres", os.Getenv(postgresVariable),
 		"postgres:// URL of a user who may create databases; by default "+postgresVariable+", or else test-postgres is started")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; the medians are reported")
-	flags.DurationVar(&o.settle, "settle", 20*time.Second, "load of puts, creates, updates and gets after the start of a peer")
+	flags.DurationVar(&o.settle, "settle", 20*time.Second, "load of puts, creates, updates, gets and watches after the start of a peer")
 	flags.DurationVar(&o.warmup, "warmup", 3*time.Second, "load before each measurement that does not count")
 	flags.DurationVar(&o.window, "duration", 5*time.Second, "length of each measurement")
 	flags.IntVar(&o.perConnection, "clients-per-connection", 16, "how many clients share a connection")
