@@ -68,6 +68,7 @@ func newBench(ctx context.Context, o *options) (_ *bench, err error) {
 			b.note("NOT MEASURED ON POSTGRESQL: there is no test-postgres in " + filepath.Base(o.bin) +
 				" and neither --postgres nor " + postgresVariable + " names a server.")
 		} else {
+			b.versions["PostgreSQL"] = b.postgres.version
 			for _, note := range b.postgres.notes {
 				b.note(note)
 			}

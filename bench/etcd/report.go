@@ -104,9 +104,6 @@ func (b *bench) heading() string {
 	for _, program := range slices.Sorted(maps.Keys(b.versions)) {
 		fmt.Fprintf(&t, "- %s %s\n", strings.Replace(program, "harikube", "HariKube", 1), b.versions[program])
 	}
-	if b.postgres != nil {
-		fmt.Fprintf(&t, "- PostgreSQL %s\n", b.postgres.version)
-	}
 	fmt.Fprintf(&t, "\nValues of %d bytes, a connection per %d clients, no TLS. %s of warm-up before each %s; medians of %d\n"+
 		"rounds, and of the ratios in each of them; in a round each peer has fresh data, and all loads run on it in the order of the rows.\n"+
 		"Unless said otherwise here, all peers write to disk what they acknowledge. The client runs on the same machine.\n",

@@ -84,6 +84,9 @@ func (s standing) median() trial { return s.Runs[len(s.Runs)/2] }
 
 // challenge prints what each system scores at each number of objects.
 func challenge(ctx context.Context, o options) error {
+	if err := keepVersions(ctx, o); err != nil {
+		return err
+	}
 	var all []standing
 	var turns []string
 	for round := range o.rounds {
@@ -99,6 +102,23 @@ func challenge(ctx context.Context, o options) error {
 	table := challengeTable(all)
 	fmt.Print(table)
 	return errors.Join(err, os.WriteFile(filepath.Join(o.out, "challenge.md"), []byte(table), 0o644))
+}
+
+// keepVersions writes down what the programs say of themselves.
+func keepVersions(ctx context.Context, o options) error {
+	var versions []string
+	for _, command := range [][]string{{"kube-apiserver", "--version"}, {"k6", "version"}} {
+		line, err := exec.CommandContext(ctx, filepath.Join(o.bin, command[0]), command[1:]...).Output()
+		if err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(command, " "), err)
+		}
+		versions = append(versions, strings.TrimSpace(string(line)))
+	}
+	data, err := json.Marshal(versions)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(o.out, "versions.json"), data, 0o644)
 }
 
 // merged adds the runs of a later round to those of the ones before.

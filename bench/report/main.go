@@ -38,7 +38,7 @@ func run(results, out string) error {
 		return err
 	}
 	r := report{results: results, plots: plots}
-	for _, part := range []func() error{r.etcd, r.big, r.challenge, r.watches, r.lists, r.memory, r.selectors, r.soak} {
+	for _, part := range []func() error{r.head, r.goals, r.etcd, r.big, r.challenge, r.watches, r.lists, r.memory, r.selectors, r.soak} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -57,9 +57,16 @@ func (r *report) printf(format string, args ...any) {
 
 // read reads results, or tells in the report that there are none.
 func (r *report) read(file string, into any) (there bool, err error) {
+	if there, err = r.load(file, into); !there && err == nil {
+		r.printf("Not measured.\n")
+	}
+	return there, err
+}
+
+// load reads results, if there are any.
+func (r *report) load(file string, into any) (there bool, err error) {
 	data, err := os.ReadFile(filepath.Join(r.results, file))
 	if errors.Is(err, fs.ErrNotExist) {
-		r.printf("Not measured.\n")
 		return false, nil
 	}
 	if err != nil {
@@ -76,9 +83,14 @@ type etcdRow struct {
 	Against           map[string][3]string // rate, p50 and p99 by those of a program
 }
 
-func (r *report) etcd() error {
+func (r *report) head() error {
 	r.printf("# Benchmarks\n\n`make bench` measures and writes this page. Ratios carry over from machine to machine, " +
-		"absolute times do not.\n\n## etcd's API\n\n")
+		"absolute times do not.\n")
+	return nil
+}
+
+func (r *report) etcd() error {
+	r.printf("\n## etcd's API\n\n")
 	var results struct {
 		Began    time.Time
 		Machine  string
@@ -90,7 +102,7 @@ func (r *report) etcd() error {
 		return err
 	}
 	r.printf("%s; %s.\n\n", results.Began.UTC().Format(time.DateOnly), results.Machine)
-	for _, name := range []string{"harikube", "etcd", "kine"} {
+	for _, name := range []string{"harikube", "etcd", "kine", "PostgreSQL"} {
 		if version := results.Versions[name]; version != "" {
 			r.printf("- %s %s\n", strings.Replace(name, "harikube", "HariKube", 1), version)
 		}
@@ -167,6 +179,13 @@ func (r *report) challenge() error {
 		"as a service account with a role of its own. Kubernetes on etcd and kine is as it is, with its watch cache, and measured once on kine. " +
 		"HariKube with 200,000 objects and more runs in turn with one beside it that has none, by whose points its own are divided. " +
 		"The points are the challenge's: checks in an hour ÷ (0.2 · median + 0.3 · p90 + 0.5 · p95 in ms) · (1 − failed ÷ checks)⁷.\n\n")
+	var versions []string
+	if _, err := r.load("kubernetes/versions.json", &versions); err != nil {
+		return err
+	}
+	if len(versions) > 0 {
+		r.printf("- %s\n\n", strings.Join(versions, "\n- "))
+	}
 	find := func(system string, objects int, atOnce bool) *standing {
 		i := slices.IndexFunc(all, func(s standing) bool {
 			return s.System == system && s.Objects == objects && s.AtOnce == atOnce
@@ -285,13 +304,16 @@ func counts(all []standing) []int {
 
 // ---- A million keys ------------------------------------------------------------------------------
 
+// bigStore is what one with many keys was measured for, in milliseconds.
+type bigStore struct {
+	Title                    string
+	Keys                     int
+	Empty, Start, Get, Count float64
+}
+
 func (r *report) big() error {
 	r.printf("\n## Many keys\n\n")
-	var all []struct {
-		Title                    string
-		Keys                     int
-		Empty, Start, Get, Count float64
-	}
+	var all []bigStore
 	if there, err := r.read("etcd/big.json", &all); !there || err != nil {
 		return err
 	}

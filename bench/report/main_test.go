@@ -54,12 +54,17 @@ func TestRatiosAndPlots(t *testing.T) {
 			{"Requests": 100, "Median": 10, "P95": 20, "P99": 30}]}], "Memory": {"kube-apiserver": 200, "store": 100}}`)
 	}
 	write(t, filepath.Join(results, "kubernetes", "challenge.json"), "["+run("sqlite", 3000, 2)+","+run("etcd", 1500, 4)+"]")
+	write(t, filepath.Join(results, "kubernetes", "versions.json"), `["Kubernetes v1", "k6 v2"]`)
 	write(t, filepath.Join(results, "kubernetes", "watches.json"),
 		`[{"System": "sqlite", "Rate": 500, "Events": 500, "P50": 1, "P99": 2}, {"System": "etcd", "Rate": 500, "Events": 500, "P50": 2, "P99": 8}]`)
 	write(t, filepath.Join(results, "kubernetes", "lists.json"),
 		`[{"System": "sqlite", "Objects": 9, "Title": "all", "Found": 9, "Median": 3}, {"System": "etcd", "Objects": 9, "Title": "all", "Found": 9, "Median": 2}]`)
 	got, out := reported(t, results)
 	for _, line := range []string{
+		"| puts, 1 client | etcd | 1 on SQLite | 1.50 | OURS failed |",
+		"| challenge, points in an hour, empty store | the published 1059 | 10 | **2.83** | – |",
+		"| count of 1000 keys | get | at most 3 | 1.50 | – |",
+		"- Kubernetes v1\n- k6 v2",
 		"| put | 1 | 1.50 (0.50) | – | OURS failed | – |",
 		"| HariKube on SQLite | 1.0 s | 2.00 | 1.50 |",
 		"| HariKube on SQLite | 0 | 1.00 | 2.00 | 1.00 | 2.8 | 0.00 % |",
