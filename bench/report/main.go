@@ -245,6 +245,9 @@ func (r *report) challenge() error {
 	return r.challengePlots(all, find)
 }
 
+// plotted are the systems of the challenge in the order of their colors.
+var plotted = []string{"sqlite", "postgres", "etcd", "kine"}
+
 func (r *report) challengePlots(all []standing, find func(string, int, bool) *standing) error {
 	base := find("etcd", all[0].Objects, false)
 	if base == nil {
@@ -253,7 +256,7 @@ func (r *report) challengePlots(all []standing, find func(string, int, bool) *st
 	rate, latency := base.rate(), base.median().Median
 	for _, objects := range counts(all) {
 		var rates, latencies []line
-		for _, system := range []string{"sqlite", "postgres", "etcd", "kine"} {
+		for color, system := range plotted {
 			s := find(system, objects, false)
 			if s == nil {
 				continue
@@ -266,8 +269,9 @@ func (r *report) challengePlots(all []standing, find func(string, int, bool) *st
 				p95 = append(p95, point{at, w.P95 / latency})
 				p99 = append(p99, point{at, w.P99 / latency})
 			}
-			rates = append(rates, line{titles[system], perSecond})
-			latencies = append(latencies, line{titles[system] + " p50", p50}, line{titles[system] + " p95", p95}, line{titles[system] + " p99", p99})
+			rates = append(rates, line{titles[system], perSecond, color, 0})
+			latencies = append(latencies, line{titles[system] + " p50", p50, color, 0},
+				line{titles[system] + " p95", p95, color, 1}, line{titles[system] + " p99", p99, color, 2})
 		}
 		title := fmt.Sprintf("at %d objects", objects)
 		if err := r.plot(fmt.Sprintf("challenge-rate-%d", objects), "Requests per second "+title, "seconds", "÷ "+titles[base.System]+" at first", rates); err != nil {
@@ -278,7 +282,7 @@ func (r *report) challengePlots(all []standing, find func(string, int, bool) *st
 		}
 	}
 	var memory []line
-	for _, system := range []string{"sqlite", "postgres", "etcd", "kine"} {
+	for color, system := range plotted {
 		var points []point
 		for _, s := range all {
 			if s.System == system && !s.AtOnce {
@@ -286,7 +290,7 @@ func (r *report) challengePlots(all []standing, find func(string, int, bool) *st
 			}
 		}
 		if len(points) > 0 {
-			memory = append(memory, line{titles[system], points})
+			memory = append(memory, line{titles[system], points, color, 0})
 		}
 	}
 	return r.plot("challenge-memory", "Memory of kube-apiserver", "objects", "MiB", memory)
@@ -477,7 +481,7 @@ func (r *report) soak() error {
 		{"wal", "Size of the write-ahead log", "MiB", func(s soakSample) float64 { return s.WAL }, false},
 	} {
 		var lines []line
-		for _, s := range all {
+		for color, s := range all {
 			scale := 1.0
 			if series.relative {
 				scale = medianOf(s.Samples, series.value)
@@ -486,7 +490,7 @@ func (r *report) soak() error {
 			for _, sample := range s.Samples {
 				points = append(points, point{sample.Seconds / 60, series.value(sample) / scale})
 			}
-			lines = append(lines, line{s.Title, points})
+			lines = append(lines, line{s.Title, points, color, 0})
 		}
 		if err := r.plot("soak-"+series.name, series.title, "minutes", series.unit, lines); err != nil {
 			return err
