@@ -191,7 +191,8 @@ func (b *bench) skips(p peer, s step) bool {
 
 // warm gives a server that has just been started work that is not measured, of watches, too: a JVM
 // compiles for a minute what 500 writes a second and their events need, and for some seconds what all
-// that it can do needs. What goes wrong will go wrong again. kine gets no puts, at which it ends itself now and then: it would lose the rest, too.
+// that it can do needs. What goes wrong will go wrong again. kine gets no puts, at which it ends itself now
+// and then: it would lose the rest, too.
 func (b *bench) warm(ctx context.Context, running *instance, p peer) {
 	ctx, cancel := running.whileItRuns(ctx)
 	defer cancel()
@@ -232,6 +233,7 @@ func (b *bench) watchersOf(l load) int {
 	return b.options.watchers
 }
 
+// run has a load measured in a session of its own.
 func (b *bench) run(ctx context.Context, s *session, l load, o *options) *result {
 	if l.measure != nil {
 		return l.measure(ctx, s, o)

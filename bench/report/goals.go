@@ -109,25 +109,17 @@ func (r *report) challengeGoals() ([]goal, error) {
 	if there, err := r.load("kubernetes/challenge.json", &all); !there || err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(s standing) bool { return s.AtOnce })
 	if len(all) == 0 {
 		return nil, nil
-	}
-	of := func(system string, objects int) *standing {
-		i := slices.IndexFunc(all, func(s standing) bool { return s.System == system && s.Objects == objects })
-		if i < 0 {
-			return nil
-		}
-		return &all[i]
 	}
 	// each asks for a figure of a system at a number of objects; 0 is none.
 	each := func(objects int, figure func(ours, etcd, empty *standing) float64) (reached [2]string) {
 		for i, system := range []string{"sqlite", "postgres"} {
-			ours := of(system, objects)
+			ours := find(all, system, objects, false)
 			if ours == nil {
 				continue
 			}
-			if value := figure(ours, of("etcd", objects), of(system, counts(all)[0])); value != 0 {
+			if value := figure(ours, find(all, "etcd", objects, false), find(all, system, counts(all)[0], false)); value != 0 {
 				reached[i] = fmt.Sprintf("%.2f", value)
 			}
 		}

@@ -169,6 +169,17 @@ func (s standing) rate() float64 { return s.median().Requests / s.median().Secon
 var titles = map[string]string{"sqlite": "HariKube on SQLite", "postgres": "HariKube on PostgreSQL",
 	"etcd": "Kubernetes on etcd", "kine": "Kubernetes on kine"}
 
+// find returns the standing of a system on a store of a size, in one form; nil: there is none.
+func find(all []standing, system string, objects int, atOnce bool) *standing {
+	i := slices.IndexFunc(all, func(s standing) bool {
+		return s.System == system && s.Objects == objects && s.AtOnce == atOnce
+	})
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
 func (r *report) challenge() error {
 	r.printf("\n## The Kubernetes Performance Challenge\n\n")
 	var all []standing
@@ -185,15 +196,6 @@ func (r *report) challenge() error {
 	}
 	if len(versions) > 0 {
 		r.printf("- %s\n\n", strings.Join(versions, "\n- "))
-	}
-	find := func(system string, objects int, atOnce bool) *standing {
-		i := slices.IndexFunc(all, func(s standing) bool {
-			return s.System == system && s.Objects == objects && s.AtOnce == atOnce
-		})
-		if i < 0 {
-			return nil
-		}
-		return &all[i]
 	}
 	ratio := func(ours *standing, theirs *standing, value func(standing) float64) string {
 		if theirs == nil || value(*theirs) == 0 {
@@ -215,12 +217,12 @@ func (r *report) challenge() error {
 				continue
 			}
 			m := s.median()
-			toFirst := ratio(s, find(s.System, all[0].Objects, atOnce), score)
+			toFirst := ratio(s, find(all, s.System, all[0].Objects, atOnce), score)
 			if s.ToEmpty != 0 {
 				toFirst = fmt.Sprintf("%.2f", s.ToEmpty)
 			}
 			r.printf("| %s | %d | %s | %s | %s | %.1f | %.2f %% |\n", titles[s.System], s.Objects,
-				ratio(s, find("etcd", s.Objects, atOnce), standing.rate), ratio(s, find("etcd", s.Objects, atOnce), score),
+				ratio(s, find(all, "etcd", s.Objects, atOnce), standing.rate), ratio(s, find(all, "etcd", s.Objects, atOnce), score),
 				toFirst, m.Score/record, 100*m.Failed/max(m.Checks, 1))
 		}
 		r.printf("\n")
@@ -233,23 +235,23 @@ func (r *report) challenge() error {
 		if s.AtOnce {
 			continue
 		}
-		etcd := find("etcd", s.Objects, false)
+		etcd := find(all, "etcd", s.Objects, false)
 		cpu := func(program string) func(standing) float64 {
 			return func(s standing) float64 { return s.median().CPU[program] }
 		}
 		r.printf("| %s | %d | %s | %s | %.0f | %s | %.0f |\n", titles[s.System], s.Objects,
 			ratio(s, etcd, cpu("kube-apiserver")), ratio(s, etcd, cpu("store")), s.Memory["kube-apiserver"],
-			ratio(s, find(s.System, all[0].Objects, false), func(s standing) float64 { return s.Memory["kube-apiserver"] }), s.Memory["store"])
+			ratio(s, find(all, s.System, all[0].Objects, false), func(s standing) float64 { return s.Memory["kube-apiserver"] }), s.Memory["store"])
 	}
 	r.printf("\n")
-	return r.challengePlots(all, find)
+	return r.challengePlots(all)
 }
 
 // plotted are the systems of the challenge in the order of their colors.
 var plotted = []string{"sqlite", "postgres", "etcd", "kine"}
 
-func (r *report) challengePlots(all []standing, find func(string, int, bool) *standing) error {
-	base := find("etcd", all[0].Objects, false)
+func (r *report) challengePlots(all []standing) error {
+	base := find(all, "etcd", all[0].Objects, false)
 	if base == nil {
 		base = &all[0]
 	}
@@ -257,7 +259,7 @@ func (r *report) challengePlots(all []standing, find func(string, int, bool) *st
 	for _, objects := range counts(all) {
 		var rates, latencies []line
 		for color, system := range plotted {
-			s := find(system, objects, false)
+			s := find(all, system, objects, false)
 			if s == nil {
 				continue
 			}
