@@ -10,14 +10,20 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"harikube.io/e2e/controlplane"
 )
 
 // TestBookmarks has a watch that nothing matches told how far it is: where it begins anew from its first
 // revision, as informers do every few minutes, the store has to read all that has changed since.
 func TestBookmarks(t *testing.T) {
-	c := cluster{data: filepath.Join(build, "test-data", "bookmarks"), store: controlplane.HariKube{}}
+	for name, store := range databases {
+		t.Run(name, func(t *testing.T) {
+			c := cluster{data: filepath.Join(build, "test-data", "bookmarks-"+name), store: store(t)}
+			c.bookmarks(t)
+		})
+	}
+}
+
+func (c *cluster) bookmarks(t *testing.T) {
 	if err := os.RemoveAll(c.data); err != nil {
 		t.Fatal(err)
 	}

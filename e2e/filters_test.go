@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/postgres"
 )
 
 const widgetDefinition = `
@@ -122,12 +119,7 @@ func randomLabels() map[string]string {
 
 // TestSelectors lists with random selectors, whole and in pages, and compares with what was created.
 func TestSelectors(t *testing.T) {
-	for name, store := range map[string]func(*testing.T) controlplane.Store{
-		"sqlite": func(*testing.T) controlplane.Store { return controlplane.HariKube{} },
-		"postgres": func(t *testing.T) controlplane.Store {
-			return controlplane.HariKube{Endpoint: postgres.Database(t, bin)}
-		},
-	} {
+	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
 			c := cluster{data: filepath.Join(build, "test-data", "selectors-"+name), store: store(t)}
 			if err := os.RemoveAll(c.data); err != nil {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,13 +16,9 @@ import (
 
 // TestKubernetes is a day in the life of a cluster on each store. etcd is there to test the test.
 func TestKubernetes(t *testing.T) {
-	for name, store := range map[string]func(*testing.T) controlplane.Store{
-		"sqlite": func(*testing.T) controlplane.Store { return controlplane.HariKube{} },
-		"postgres": func(t *testing.T) controlplane.Store {
-			return controlplane.HariKube{Endpoint: postgres.Database(t, bin)}
-		},
-		"etcd": func(*testing.T) controlplane.Store { return controlplane.Etcd{} },
-	} {
+	stores := maps.Clone(databases)
+	stores["etcd"] = func(*testing.T) controlplane.Store { return controlplane.Etcd{} }
+	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			// Kept after the test, logs and all; the next one starts anew.
 			c := cluster{data: filepath.Join(build, "test-data", name), store: store(t)}
@@ -39,6 +36,14 @@ func TestKubernetes(t *testing.T) {
 			t.Run("restart", c.restart)
 		})
 	}
+}
+
+// databases are HariKube on each of its databases.
+var databases = map[string]func(*testing.T) controlplane.Store{
+	"sqlite": func(*testing.T) controlplane.Store { return controlplane.HariKube{} },
+	"postgres": func(t *testing.T) controlplane.Store {
+		return controlplane.HariKube{Endpoint: postgres.Database(t, bin)}
+	},
 }
 
 // build is where `make` puts everything, and bin where it puts the programs.
