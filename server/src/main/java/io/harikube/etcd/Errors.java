@@ -124,6 +124,7 @@ final class Errors {
       case LEASE_EXISTS -> LEASE_EXISTS;
       case TOO_LARGE -> of(Code.RESOURCE_EXHAUSTED, "etcdserver: " + line(refused));
       case UNAVAILABLE -> TIMEOUT;
+      case NO_SPACE -> NO_SPACE;
       case REFUSED -> of(Code.INTERNAL, "etcdserver: " + line(refused));
     };
   }

@@ -215,7 +215,7 @@ final class AttributeIndex implements AutoCloseable {
       Collector page = new Collector(Unlimited.share(), 0);
       page.page(STEP_BYTES);
       @Nullable Bytes next =
-          dialect.readers().snapshot(session -> Ranges.live(session, from, STEP, false, page));
+          dialect.readers().snapshot((session, _) -> Ranges.live(session, from, STEP, false, page));
       List<Found> found =
           page.kvs().stream().map(kv -> new Found(kv, reader.read(kv.key(), kv.value()))).toList();
       run(

@@ -188,7 +188,7 @@ final class Leases implements AutoCloseable {
     return dialect
         .readers()
         .snapshot(
-            session -> {
+            (session, _) -> {
               Lease lease = read(session, id);
               return lease == null || !withKeys
                   ? lease

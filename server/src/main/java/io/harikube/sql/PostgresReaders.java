@@ -38,8 +38,8 @@ final class PostgresReaders implements Readers {
   }
 
   @Override
-  public <T extends @Nullable Object> T snapshot(Work<T> work) throws SQLException {
-    return run(false, work);
+  public <T extends @Nullable Object> T snapshot(SnapshotWork<T> work) throws SQLException {
+    return run(false, session -> work.run(session, Meta.read(session)));
   }
 
   private <T extends @Nullable Object> T run(boolean autoCommit, Work<T> work) throws SQLException {

@@ -157,8 +157,7 @@ final class RangeReader {
       this.rest = query.range();
     }
 
-    Void first(Session session) throws SQLException {
-      Meta meta = Meta.read(session);
+    Void first(Session session, Meta meta) throws SQLException {
       check(query.revision(), meta.revision(), meta.compacted());
       current = meta.revision();
       at = query.revision() > 0 ? query.revision() : current;
@@ -178,8 +177,7 @@ final class RangeReader {
       return null;
     }
 
-    Void next(Session session) throws SQLException {
-      Meta meta = Meta.read(session);
+    Void next(Session session, Meta meta) throws SQLException {
       if (at < meta.compacting()) {
         throw new StoreException(
             Reason.COMPACTED, "revision " + at + " was compacted while it was read");

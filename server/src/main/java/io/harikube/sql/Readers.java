@@ -11,11 +11,22 @@ interface Readers extends AutoCloseable {
     T run(Session session) throws SQLException;
   }
 
-  /** Runs a single statement, which is a snapshot of its own. */
+  /** Work on a snapshot of the database, in which the table meta holds {@code meta}. */
+  interface SnapshotWork<T extends @Nullable Object> {
+    T run(Session session, Meta meta) throws SQLException;
+  }
+
+  /**
+   * Runs a single statement, which is a snapshot of its own. When its connection is lost it is run
+   * once more, on another: it answers a value and changes nothing else.
+   */
   <T extends @Nullable Object> T single(Work<T> work) throws SQLException;
 
-  /** Runs {@code work} on one snapshot of the database. */
-  <T extends @Nullable Object> T snapshot(Work<T> work) throws SQLException;
+  /**
+   * Runs {@code work} on one snapshot of the database. When its connection is lost it is run once
+   * more, on another snapshot: it answers a value and changes nothing else.
+   */
+  <T extends @Nullable Object> T snapshot(SnapshotWork<T> work) throws SQLException;
 
   @Override
   void close();

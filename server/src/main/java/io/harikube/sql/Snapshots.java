@@ -86,8 +86,7 @@ public final class Snapshots {
         source
             .readers()
             .snapshot(
-                session -> {
-                  Meta found = Meta.read(session);
+                (session, found) -> {
                   copyLeases(session, target);
                   return found;
                 });
@@ -98,7 +97,7 @@ public final class Snapshots {
       List<LogRow> rows =
           source
               .readers()
-              .snapshot(session -> page(session, start, Ids.first(meta.revision() + 1)));
+              .snapshot((session, _) -> page(session, start, Ids.first(meta.revision() + 1)));
       write(sqlite, target, rows);
       from = rows.size() < PAGE ? -1 : rows.getLast().id() + 1;
     }

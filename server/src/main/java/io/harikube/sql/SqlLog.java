@@ -49,13 +49,18 @@ final class SqlLog implements EventLog {
         () ->
             dialect
                 .readers()
-                .snapshot(session -> read(session, range, from, to, previous, maxBytes)));
+                .snapshot((session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
   }
 
   private static Page read(
-      Session session, KeyRange range, long from, long to, boolean previous, int maxBytes)
+      Session session,
+      Meta meta,
+      KeyRange range,
+      long from,
+      long to,
+      boolean previous,
+      int maxBytes)
       throws SQLException {
-    Meta meta = Meta.read(session);
     if (from < meta.compacted()) {
       throw new StoreException(
           Reason.COMPACTED, "revision " + from + " has been compacted up to " + meta.compacted());

@@ -265,8 +265,7 @@ public final class SqlStore implements Store {
             dialect
                 .readers()
                 .snapshot(
-                    session -> {
-                      Meta meta = Meta.read(session);
+                    (session, meta) -> {
                       long[] size = dialect.size(session);
                       return new Status(
                           meta.revision(),

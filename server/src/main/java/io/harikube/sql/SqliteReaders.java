@@ -40,12 +40,12 @@ final class SqliteReaders implements Readers {
   }
 
   @Override
-  public <T extends @Nullable Object> T snapshot(Work<T> work) throws SQLException {
+  public <T extends @Nullable Object> T snapshot(SnapshotWork<T> work) throws SQLException {
     return single(
         session -> {
           session.execute("BEGIN");
           try {
-            return work.run(session);
+            return work.run(session, Meta.read(session));
           } finally {
             session.execute("COMMIT");
           }

@@ -125,6 +125,14 @@ public interface Store extends AutoCloseable {
   /** Gives space that is no longer used back to the file system. */
   void defragment();
 
+  /**
+   * Completed, with one sentence that says why, when this process can never again use the database:
+   * another server has taken it over. From then on every call fails with {@code UNAVAILABLE}.
+   */
+  default CompletableFuture<String> ended() {
+    return new CompletableFuture<>();
+  }
+
   @Override
   void close();
 

@@ -23,6 +23,8 @@ public final class StoreException extends RuntimeException {
      * etcd's timeouts.
      */
     UNAVAILABLE,
+    /** The database has no room for it: its disk is full, or its quota. */
+    NO_SPACE,
     /** The database refused the operation: the operation, not the store, is at fault. */
     REFUSED
   }
