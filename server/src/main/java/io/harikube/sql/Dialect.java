@@ -43,6 +43,11 @@ interface Dialect extends AutoCloseable {
   /** The connections for reading. */
   Readers readers();
 
+  /** A connection for health and metrics, which wait for nobody who reads. */
+  default Readers probes() {
+    return readers();
+  }
+
   /** Reads one key. */
   default Point point(Bytes key) throws SQLException {
     return readers().single(session -> Point.read(session, key));
@@ -87,6 +92,15 @@ interface Dialect extends AutoCloseable {
 
   /** Whether the connection is gone, as opposed to a statement that was refused. */
   boolean isConnectionLost(SQLException e);
+
+  /** What {@code e} says of the database. */
+  Failure failure(SQLException e);
+
+  /**
+   * Whether the connection that {@code e} comes from can be used again after a rollback. If not it
+   * is to be closed: nobody knows in which state it is.
+   */
+  boolean goesOn(SQLException e);
 
   /** Bytes that the database takes, and how many of them are in use. */
   long[] size(Session session) throws SQLException;

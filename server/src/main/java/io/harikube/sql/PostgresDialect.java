@@ -344,6 +344,16 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
+  public Failure failure(SQLException e) {
+    return Failure.postgres(e);
+  }
+
+  @Override
+  public boolean goesOn(SQLException e) {
+    return failure(e) == Failure.REFUSED;
+  }
+
+  @Override
   public boolean isConnectionLost(SQLException e) {
     return PostgresReaders.isConnectionLost(e);
   }

@@ -105,6 +105,6 @@ final class SqlLog implements EventLog {
 
   @Override
   public long compactedRevision() {
-    return Math.max(0, failures.call(() -> dialect.readers().single(Meta::read)).compacted());
+    return Math.max(0, failures.call(() -> dialect.probes().single(Meta::read)).compacted());
   }
 }

@@ -263,7 +263,7 @@ public final class SqlStore implements Store {
     return failures.call(
         () ->
             dialect
-                .readers()
+                .probes()
                 .snapshot(
                     (session, meta) -> {
                       long[] size = dialect.size(session);

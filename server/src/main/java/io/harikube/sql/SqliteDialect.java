@@ -297,6 +297,16 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
+  public Failure failure(SQLException e) {
+    return Failure.sqlite(e);
+  }
+
+  @Override
+  public boolean goesOn(SQLException e) {
+    return Failure.sqliteGoesOn(e);
+  }
+
+  @Override
   public boolean isConnectionLost(SQLException e) {
     return false;
   }
