@@ -3,7 +3,7 @@ package io.harikube.cli;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.sql.OpenException;
-import io.harikube.sql.Snapshots;
+import io.harikube.sql.Restore;
 import io.harikube.sql.SqlStore;
 import io.harikube.tls.TlsException;
 import java.io.PrintWriter;
@@ -47,7 +47,7 @@ public final class Main {
     return new Parts(
         (options, clock, metrics) -> SqlStore.open(options, clock, metrics, selectors),
         (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
-        Snapshots::restore,
+        Restore::restore,
         InstantSource.system());
   }
 
