@@ -25,7 +25,11 @@ final class ScratchFile implements AutoCloseable {
   }
 
   static ScratchFile create() throws IOException, SQLException {
-    Path folder = Files.createTempDirectory("harikube-");
+    return create(Path.of(System.getProperty("java.io.tmpdir")));
+  }
+
+  static ScratchFile create(Path temporary) throws IOException, SQLException {
+    Path folder = Files.createTempDirectory(temporary, "harikube-");
     Path file = Files.createTempFile(folder, "", ".db");
     try {
       FileChannel channel =
