@@ -13,6 +13,9 @@ final class Ids {
   /** How many changes one transaction can make. */
   static final int MAX_CHANGES = 1 << SUB_BITS;
 
+  /** The last revision that has ids. */
+  static final long MAX_REVISION = (Long.MAX_VALUE >>> SUB_BITS) - 1;
+
   private Ids() {}
 
   static long of(long revision, int sub) {

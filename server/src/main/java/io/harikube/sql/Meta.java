@@ -30,6 +30,9 @@ record Meta(
     long memberId,
     long indexed) {
 
+  /** How far a store goes ahead whose past is not the one that its clients know. */
+  static final long BUMP = 1_000_000_000;
+
   static final String COLUMNS =
       "revision, compacted, compacting, compact_cursor, epoch, commits, cluster_id, member_id,"
           + " indexed";
@@ -57,6 +60,24 @@ record Meta(
           rows.getLong(8),
           rows.getLong(9));
     }
+  }
+
+  /**
+   * The store as it goes on at a later revision, because clients may know revisions that it does
+   * not have: those of the store that it is a copy of, or those of commits that were lost.
+   *
+   * <p>Everything below counts as compacted, so that whoever goes by an earlier revision is told to
+   * read anew. What is superseded is deleted from the cursor on, as after a stop in the middle of a
+   * compaction: the compactor is to be asked for it, or does so when the store is opened.
+   *
+   * @param to at least two above the highest revision that anybody may know: a watch for what comes
+   *     after that one has missed something, too
+   */
+  Meta bumped(long to) {
+    if (to < revision + 2 || to > Ids.MAX_REVISION) {
+      throw new IllegalArgumentException("no way from revision " + revision + " to " + to);
+    }
+    return new Meta(to, to, to, compactCursor, epoch, commits, clusterId, memberId, indexed);
   }
 
   /** The parameters of {@link #UPDATE}. */
