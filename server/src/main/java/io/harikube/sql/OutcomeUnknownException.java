@@ -6,7 +6,7 @@ import java.sql.SQLException;
 final class OutcomeUnknownException extends SQLException {
   private static final long serialVersionUID = 1;
 
-  OutcomeUnknownException(SQLException cause) {
+  OutcomeUnknownException(Throwable cause) {
     super(cause.getMessage(), cause);
   }
 }

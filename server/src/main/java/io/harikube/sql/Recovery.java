@@ -85,6 +85,10 @@ final class Recovery {
       full = causedByFull(e);
       UNREACHABLE.write(Sentences.first(e));
       return null;
+    } catch (RuntimeException | Error e) {
+      full = false;
+      UNREACHABLE.write(e.toString(), e);
+      return null;
     }
   }
 

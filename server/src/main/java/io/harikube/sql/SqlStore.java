@@ -88,7 +88,16 @@ public final class SqlStore implements Store {
   public static Store open(
       SqlOptions options, InstantSource clock, StoreMetrics metrics, AttributeReader reader)
       throws OpenException {
-    Dialect dialect = dialect(options, metrics);
+    return open(dialect(options, metrics), options, clock, metrics, reader);
+  }
+
+  static Store open(
+      Dialect dialect,
+      SqlOptions options,
+      InstantSource clock,
+      StoreMetrics metrics,
+      AttributeReader reader)
+      throws OpenException {
     try {
       dialect.prepare();
       Session session = dialect.connectWriter();

@@ -202,8 +202,7 @@ final class Writer implements AutoCloseable {
       } catch (InterruptedException e) {
         break;
       } catch (RuntimeException | Error e) {
-        LOG.error("the writer failed on a batch", e);
-        connection.discard();
+        LOG.error("the writer failed after a batch", e);
         StoreException refused =
             new StoreException(Reason.UNAVAILABLE, "internal error: " + e.getMessage(), e);
         jobs.forEach(job -> job.fail(refused));
@@ -247,8 +246,7 @@ final class Writer implements AutoCloseable {
     long begin = System.nanoTime();
     committing = false;
     try {
-      End end = connection.transaction(transaction -> run(transaction, batch, round.jobs));
-      switch (end) {
+      switch (end(round, batch)) {
         case UNCHANGED -> {
           batch.committed(metrics);
           answer(round.jobs);
@@ -270,6 +268,16 @@ final class Writer implements AutoCloseable {
       again(without(round.jobs, poisoned.job), round.losses);
     } catch (SQLException e) {
       failed(round, batch, e);
+    }
+  }
+
+  /** An error of the program says as little of what became of a batch as a lost connection. */
+  private End end(Round round, Batch batch) throws SQLException, Poisoned {
+    try {
+      return connection.transaction(transaction -> run(transaction, batch, round.jobs));
+    } catch (RuntimeException | Error e) {
+      LOG.error("the writer failed on a batch", e);
+      throw new OutcomeUnknownException(e);
     }
   }
 
