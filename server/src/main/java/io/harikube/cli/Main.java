@@ -5,9 +5,9 @@ import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.Restore;
 import io.harikube.sql.SqlStore;
+import io.harikube.store.MonotonicClock;
 import io.harikube.tls.TlsException;
 import java.io.PrintWriter;
-import java.time.InstantSource;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
@@ -48,7 +48,7 @@ public final class Main {
         (options, clock, metrics) -> SqlStore.open(options, clock, metrics, selectors),
         (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
         Restore::restore,
-        InstantSource.system());
+        new MonotonicClock());
   }
 
   /** The command line, with everything that it takes from its surroundings. */

@@ -94,7 +94,10 @@ public final class Definitions implements AutoCloseable {
             Resource resource = selectors.defined(kv.key());
             if (resource != null) {
               found.add(resource);
-              learn(resource, DefinitionReader.read(resource, kv.value()));
+              if (!learn(resource, DefinitionReader.read(resource, kv.value()))) {
+                // What was gathered may have been lost with commits of the database.
+                gather(resource);
+              }
             }
           }
         });
@@ -151,15 +154,22 @@ public final class Definitions implements AutoCloseable {
     }
   }
 
-  private void learn(Resource resource, @Nullable CustomResource definition) {
+  /** Answers whether that is another definition than the one that was known. */
+  private boolean learn(Resource resource, @Nullable CustomResource definition) {
     if (Objects.equals(selectors.definition(resource), definition)) {
-      return;
+      return false;
     }
     Set<String> old = selectors.addedNames(resource);
     if (!old.isEmpty()) {
       store.forget(List.copyOf(old)).join();
     }
     selectors.define(resource, definition);
+    gather(resource);
+    return true;
+  }
+
+  /** Has the store gather what it does not know yet of the names that were added for a resource. */
+  private void gather(Resource resource) {
     Set<String> gathered = store.gathered();
     List<String> names =
         selectors.addedNames(resource).stream().filter(name -> !gathered.contains(name)).toList();

@@ -10,6 +10,7 @@ import io.harikube.store.StoreException;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -68,18 +69,33 @@ final class AttributeIndex implements AutoCloseable {
   }
 
   void start(Meta meta) throws SQLException {
-    dialect
-        .readers()
-        .single(
-            session -> {
-              try (ResultSet rows =
-                  session.prepare("SELECT name, revision FROM attribute_ready").executeQuery()) {
-                while (rows.next()) {
-                  ready.put(Rows.text(rows, 1), rows.getLong(2));
-                }
-              }
-              return true;
-            });
+    ready.putAll(dialect.readers().single(AttributeIndex::readReady));
+    indexIfNeeded(meta);
+    thread.start();
+  }
+
+  private static Map<String, Long> readReady(Session session) throws SQLException {
+    Map<String, Long> found = new HashMap<>();
+    try (ResultSet rows =
+        session.prepare("SELECT name, revision FROM attribute_ready").executeQuery()) {
+      while (rows.next()) {
+        found.put(Rows.text(rows, 1), rows.getLong(2));
+      }
+    }
+    return found;
+  }
+
+  /** The database has lost commits: until it is known what it has, no name is relied on. */
+  void reload(Meta meta) {
+    ready.clear();
+    indexIfNeeded(meta);
+    var _ =
+        writer
+            .submit(new Job<>(Set.of(), batch -> readReady(batch.session())))
+            .thenAccept(ready::putAll);
+  }
+
+  private void indexIfNeeded(Meta meta) {
     if (meta.indexed() < 0) {
       var _ =
           add(
@@ -89,7 +105,6 @@ final class AttributeIndex implements AutoCloseable {
                 return batch.revision();
               });
     }
-    thread.start();
   }
 
   /** The requirements of a filter that can be relied on at a revision. */

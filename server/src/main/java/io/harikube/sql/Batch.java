@@ -9,6 +9,7 @@ import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
+import io.harikube.store.StoreMetrics;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -28,14 +29,20 @@ import org.jspecify.annotations.Nullable;
  * at once afterwards: a batch of any size costs a handful of statements. Only an operation on a
  * range of keys needs the changes written before it can ask the database.
  *
- * <p>For the writer's thread alone. A batch over a reading connection serves transactions that only
- * read.
+ * <p>Nothing outside of the batch changes before {@link #committed}: a batch that comes to nothing
+ * is thrown away, and what it was to do is done in another.
+ *
+ * <p>For the writer's thread alone.
  */
 final class Batch {
   private static final int CHUNK = 500;
 
+  /** What the values of known keys may weigh; larger ones are left in the database. */
+  private static final long KNOWN_BYTES = 8 << 20;
+
+  private static final int COUNTS = StoreMetrics.Count.values().length;
+
   private final Dialect dialect;
-  private final Session session;
   private final Meta meta;
   private final int eventBytes;
 
@@ -50,8 +57,14 @@ final class Batch {
   private final List<LogRow> unwritten = new ArrayList<>();
   private final Map<Bytes, LogRow> unwrittenLive = new LinkedHashMap<>();
 
+  private final long[] counts = new long[COUNTS];
+  private final long[] countsBefore = new long[COUNTS];
+  private final List<Runnable> effects = new ArrayList<>();
+  private int effectsBefore;
+  private @Nullable Session session;
   private @Nullable List<Event> events = new ArrayList<>();
   private long weight;
+  private long knownBytes;
   private long revision;
   private long compacted;
   private long compacting;
@@ -65,10 +78,9 @@ final class Batch {
   /**
    * @param hasAttributes false only if no key has attributes
    */
-  Batch(Dialect dialect, Session session, Meta meta, int eventBytes, boolean hasAttributes) {
+  Batch(Dialect dialect, Meta meta, int eventBytes, boolean hasAttributes) {
     this.hasAttributes = hasAttributes;
     this.dialect = dialect;
-    this.session = session;
     this.meta = meta;
     this.eventBytes = eventBytes;
     this.revision = meta.revision();
@@ -78,8 +90,45 @@ final class Batch {
     this.indexed = meta.indexed();
   }
 
+  /** The transaction of the batch has begun on this connection. */
+  void begin(Session newSession) {
+    session = newSession;
+  }
+
   Session session() {
-    return session;
+    return requireNonNull(session);
+  }
+
+  /** Something is counted once the batch has been committed. */
+  void count(StoreMetrics.Count what, long times) {
+    counts[what.ordinal()] += times;
+  }
+
+  /** Something is done once the batch has been committed, by the writer's thread. */
+  void afterCommit(Runnable effect) {
+    effects.add(effect);
+  }
+
+  /** Remembers where a job begins, for {@link #forgetJob}. */
+  void beginJob() {
+    System.arraycopy(counts, 0, countsBefore, 0, COUNTS);
+    effectsBefore = effects.size();
+  }
+
+  /** Forgets what the last job was to be followed by: it was refused. */
+  void forgetJob() {
+    System.arraycopy(countsBefore, 0, counts, 0, COUNTS);
+    effects.subList(effectsBefore, effects.size()).clear();
+  }
+
+  /** The batch has been committed, or has changed nothing: what was to follow it is done. */
+  void committed(StoreMetrics metrics) {
+    for (StoreMetrics.Count count : StoreMetrics.Count.values()) {
+      if (counts[count.ordinal()] > 0) {
+        metrics.count(count, counts[count.ordinal()]);
+      }
+    }
+    effects.forEach(Runnable::run);
   }
 
   /** The current revision, the one of the last transaction that is complete. */
@@ -133,19 +182,62 @@ final class Batch {
     return writtenRows;
   }
 
-  /** All events of the batch; null if they are too many to keep. */
+  /** All events of the batch; null if they are too many to keep, or too large. */
   @Nullable List<Event> events() {
     return events;
   }
 
   /** Reads all of {@code keys} that are not known yet. */
   void prefetch(Collection<Bytes> keys) throws SQLException {
-    dialect.fetch(session, keys, known, hasAttributes ? attributes : null);
+    if (keys.size() <= CHUNK) {
+      fetch(keys);
+      return;
+    }
+    List<Bytes> all = List.copyOf(keys);
+    for (int from = 0; from < all.size(); from += CHUNK) {
+      fetch(all.subList(from, Math.min(from + CHUNK, all.size())));
+    }
+  }
+
+  private void fetch(Collection<Bytes> keys) throws SQLException {
+    long room = Math.max(0, KNOWN_BYTES - knownBytes);
+    dialect.fetch(session(), keys, room, known, hasAttributes ? attributes : null);
+    for (Bytes key : keys) {
+      Head head = known.get(key);
+      knownBytes += head == null ? 0 : head.kv().value().size();
+    }
   }
 
   @Nullable KeyValue get(Bytes key) throws SQLException {
     Head head = head(key);
-    return head == null ? null : head.kv();
+    return head == null ? null : whole(head);
+  }
+
+  /** Whether there is such a key. */
+  boolean exists(Bytes key) throws SQLException {
+    return head(key) != null;
+  }
+
+  /** The key with its value, which is read if it was left in the database. */
+  private KeyValue whole(Head head) throws SQLException {
+    KeyValue kv = head.kv();
+    if (head.complete()) {
+      return kv;
+    }
+    PreparedStatement select = session().prepare("SELECT value FROM log WHERE id = ?");
+    select.setLong(1, head.id());
+    try (ResultSet rows = select.executeQuery()) {
+      if (!rows.next()) {
+        throw new SQLException("the log lacks the change " + head.id());
+      }
+      return new KeyValue(
+          kv.key(),
+          kv.createRevision(),
+          kv.modRevision(),
+          kv.version(),
+          Rows.bytes(rows, 1),
+          kv.lease());
+    }
   }
 
   private @Nullable Head head(Bytes key) throws SQLException {
@@ -157,27 +249,31 @@ final class Batch {
     return head;
   }
 
-  /** Reads up to {@code limit} keys of a range as they are now. */
-  void live(KeyRange range, long limit, boolean keysOnly, Collector into) throws SQLException {
+  /**
+   * Reads up to {@code limit} keys of a range as they are now, until the page is full.
+   *
+   * @return where to go on; null if the range is at its end
+   */
+  @Nullable Bytes live(KeyRange range, long limit, boolean keysOnly, Collector into)
+      throws SQLException {
     if (range.isSingle()) {
-      KeyValue kv = get(range.start());
-      if (kv != null) {
-        into.add(keysOnly ? RangeReader.withoutValue(kv) : kv);
+      Head head = head(range.start());
+      if (head != null) {
+        into.add(keysOnly ? RangeReader.withoutValue(head.kv()) : whole(head));
       }
-    } else if (!range.isEmpty()) {
-      write();
-      Ranges.live(session, range, limit, keysOnly, into);
+      return null;
     }
+    if (range.isEmpty()) {
+      return null;
+    }
+    write();
+    return Ranges.live(session(), range, limit, keysOnly, into);
   }
 
   boolean leaseExists(long id) throws SQLException {
     Boolean exists = leases.get(id);
     if (exists == null) {
-      PreparedStatement select = session.prepare("SELECT 1 FROM lease WHERE id = ?");
-      select.setLong(1, id);
-      try (ResultSet rows = select.executeQuery()) {
-        exists = rows.next();
-      }
+      exists = Leases.exists(session(), id);
       leases.put(id, exists);
     }
     return exists;
@@ -190,11 +286,11 @@ final class Batch {
   }
 
   /**
-   * Sets a key in the running transaction; answers what it was before.
+   * Sets a key in the running transaction.
    *
    * @param newAttributes null for those that it has
    */
-  @Nullable KeyValue put(Bytes key, Bytes value, long lease, @Nullable Attributes newAttributes)
+  void put(Bytes key, Bytes value, long lease, @Nullable Attributes newAttributes)
       throws SQLException {
     Head head = head(key);
     KeyValue before = head == null ? null : head.kv();
@@ -208,19 +304,22 @@ final class Batch {
     if (newAttributes != null) {
       setAttributes(key, head != null, newAttributes, id);
     }
-    return before;
   }
 
-  /** Deletes a key, if there is such a key, in the running transaction; answers what it was. */
-  @Nullable KeyValue delete(Bytes key) throws SQLException {
+  /**
+   * Deletes a key in the running transaction.
+   *
+   * @return whether there was such a key
+   */
+  boolean delete(Bytes key) throws SQLException {
     Head head = head(key);
     if (head == null) {
-      return null;
+      return false;
     }
     long id = change(KeyValue.deleted(key, revision + 1), head);
     known.put(key, null);
     setAttributes(key, true, Attributes.NONE, id);
-    return head.kv();
+    return true;
   }
 
   private void setAttributes(Bytes key, boolean existed, Attributes after, long id)
@@ -259,36 +358,34 @@ final class Batch {
    */
   long deleteRange(KeyRange range, @Nullable Collector deleted) throws SQLException {
     if (range.isSingle()) {
-      KeyValue kv = delete(range.start());
-      if (kv == null) {
-        return 0;
-      }
-      gather(deleted, kv);
-      return 1;
+      gather(deleted, range.start());
+      return delete(range.start()) ? 1 : 0;
     }
     long count = 0;
     KeyRange rest = range;
     while (!rest.isEmpty()) {
       write();
       Collector chunk = new Collector(Unlimited.share(), 0);
-      Ranges.live(session, rest, CHUNK, true, chunk);
-      List<KeyValue> keys = chunk.kvs();
-      prefetch(keys.stream().map(KeyValue::key).toList());
-      for (KeyValue key : keys) {
-        gather(deleted, requireNonNull(delete(key.key())));
+      Bytes next = Ranges.live(session(), rest, CHUNK, true, chunk);
+      List<Bytes> keys = chunk.kvs().stream().map(KeyValue::key).toList();
+      prefetch(keys);
+      for (Bytes key : keys) {
+        gather(deleted, key);
+        delete(key);
       }
-      count += chunk.size();
-      if (chunk.size() < CHUNK) {
+      count += keys.size();
+      if (next == null) {
         break;
       }
-      rest = rest.from(chunk.last().key().successor());
+      rest = rest.from(next);
     }
     return count;
   }
 
-  private static void gather(@Nullable Collector deleted, KeyValue kv) {
-    if (deleted != null) {
-      deleted.add(kv);
+  private void gather(@Nullable Collector deleted, Bytes key) throws SQLException {
+    KeyValue kv = deleted == null ? null : get(key);
+    if (kv != null) {
+      requireNonNull(deleted).add(kv);
     }
   }
 
@@ -308,15 +405,18 @@ final class Batch {
     unwrittenLive.put(after.key(), row);
     dirty = true;
     if (events != null) {
-      Event event = new Event(after, before);
-      weight += event.weight();
-      if (weight > eventBytes) {
-        events = null;
-      } else {
-        events.add(event);
-      }
+      addEvent(events, new Event(after, before), head == null || head.complete());
     }
     return row.id();
+  }
+
+  private void addEvent(List<Event> all, Event event, boolean complete) {
+    weight += event.weight();
+    if (!complete || weight > eventBytes) {
+      events = null;
+    } else {
+      all.add(event);
+    }
   }
 
   /** Whether the running transaction has changed anything. */
@@ -337,7 +437,7 @@ final class Batch {
   void write() throws SQLException {
     Changes unwrittenChanges = unwritten();
     if (!unwrittenChanges.isEmpty()) {
-      dialect.write(session, unwrittenChanges);
+      dialect.write(session(), unwrittenChanges);
       written();
     }
   }
@@ -349,7 +449,7 @@ final class Batch {
    * @return false if another writer has taken the database over; then nothing is committed
    */
   boolean commit(Runnable committing) throws SQLException {
-    boolean committed = dialect.commit(session, unwritten(), sealed(), committing);
+    boolean committed = dialect.commit(session(), unwritten(), sealed(), committing);
     written();
     return committed;
   }
@@ -363,8 +463,9 @@ final class Batch {
     writtenRows += unwritten.size();
     unwritten.clear();
     unwrittenLive.clear();
-    if (known.size() > 16 * CHUNK) {
+    if (known.size() > 16 * CHUNK || knownBytes > KNOWN_BYTES / 2) {
       known.clear();
+      knownBytes = 0;
       attributes.clear();
     }
   }

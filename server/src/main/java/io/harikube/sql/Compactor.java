@@ -1,10 +1,12 @@
 package io.harikube.sql;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreMetrics;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -16,6 +18,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * Deletes what a compaction makes unreachable, in small steps between the writes.
@@ -33,6 +36,11 @@ import org.slf4j.LoggerFactory;
  */
 final class Compactor implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Compactor.class);
+  private static final Duration QUIET = Duration.ofMinutes(1);
+  private static final RareLine FAILED =
+      new RareLine(LOG, Level.WARN, QUIET, "a compaction failed and is tried again: {}");
+  private static final RareLine BROKEN =
+      new RareLine(LOG, Level.ERROR, QUIET, "a compaction failed and is tried again");
   private static final long RETRY_MILLIS = 500;
 
   private record Waiter(long revision, CompletableFuture<Void> done) {}
@@ -54,7 +62,6 @@ final class Compactor implements AutoCloseable {
   private long wanted;
   private volatile long reached;
   private volatile boolean closed;
-  private boolean failing;
 
   Compactor(
       Dialect dialect,
@@ -159,18 +166,12 @@ final class Compactor implements AutoCloseable {
       while (more && !closed) {
         more = run(batch -> vacuum(batch));
       }
-      failing = false;
       return true;
     } catch (StoreException | CompletionException | SQLException e) {
-      if (!failing) {
-        LOG.warn("a compaction failed and is tried again until it succeeds: {}", e.getMessage());
-      }
+      FAILED.write(e.getMessage());
     } catch (RuntimeException | Error e) {
-      if (!failing) {
-        LOG.error("a compaction failed and is tried again until it succeeds", e);
-      }
+      BROKEN.write(e);
     }
-    failing = true;
     return false;
   }
 

@@ -56,12 +56,15 @@ interface Dialect extends AutoCloseable {
   /**
    * Reads keys as they are now.
    *
+   * @param maxBytes how much the values may weigh together; those that are too large for that do
+   *     not come with their keys
    * @param known gets the live rows of {@code keys}, null for a key that there is not
    * @param attributes gets the attributes of those that there are; null if nobody wants them
    */
   void fetch(
       Session session,
       Collection<Bytes> keys,
+      long maxBytes,
       Map<Bytes, @Nullable Head> known,
       @Nullable AttributeChanges attributes)
       throws SQLException;
@@ -72,20 +75,33 @@ interface Dialect extends AutoCloseable {
   /**
    * Writes the last changes of a batch and the new state of the store, and commits.
    *
+   * <p>The state comes first: what another writer has written would be in the way of the changes.
+   *
    * @param committing called once, before the changes can become durable
    * @return false if another writer has taken the database over; then nothing is committed, and the
    *     transaction is to be rolled back
    */
   default boolean commit(Session session, Changes changes, Meta meta, Runnable committing)
       throws SQLException {
-    write(session, changes);
     if (!meta.write(session)) {
       return false;
     }
+    write(session, changes);
     committing.run();
     commit(session);
     return true;
   }
+
+  /**
+   * Looks, in a transaction that has changed nothing, whether its writer still has the database;
+   * the transaction may have ended afterwards.
+   */
+  default boolean stillOurs(Session session, long epoch) throws SQLException {
+    return Epochs.holds(session, epoch);
+  }
+
+  /** Whether other servers can reach the database, so that one of them may take it at any time. */
+  boolean isShared();
 
   /** Deletes rows of the log; answers how many of them there were. */
   int delete(Session session, List<Long> ids) throws SQLException;

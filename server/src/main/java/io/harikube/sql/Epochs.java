@@ -1,6 +1,7 @@
 package io.harikube.sql;
 
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;
 
@@ -11,6 +12,17 @@ import org.jspecify.annotations.Nullable;
  * more.
  */
 final class Epochs {
+  /**
+   * Another server's name, with an epoch and a number of commits below what this server has had, is
+   * no other server: it is what the database was before this one took it.
+   */
+  private static final String RETAKE =
+      """
+      UPDATE meta SET writer = ?, epoch = CASE WHEN epoch > ? THEN epoch ELSE ? END + 1
+      WHERE writer = ? OR (epoch < ? AND commits < ?)""";
+
+  static final String SELECT = "SELECT epoch FROM meta";
+
   private Epochs() {}
 
   /** Takes the database from whoever has it. */
@@ -21,11 +33,26 @@ final class Epochs {
     return Meta.read(session);
   }
 
-  /** Begins a new epoch of a writer that still has the database; answers null if it has not. */
-  static @Nullable Meta retake(Session session, long writer) throws SQLException {
-    PreparedStatement update =
-        session.prepare("UPDATE meta SET epoch = epoch + 1 WHERE writer = ?");
+  /**
+   * Begins a new epoch of a writer that still has the database; answers null if it has not.
+   *
+   * @param known what the writer last knew of the database
+   */
+  static @Nullable Meta retake(Session session, long writer, Meta known) throws SQLException {
+    PreparedStatement update = session.prepare(RETAKE);
     update.setLong(1, writer);
+    update.setLong(2, known.epoch());
+    update.setLong(3, known.epoch());
+    update.setLong(4, writer);
+    update.setLong(5, known.epoch());
+    update.setLong(6, known.commits());
     return update.executeUpdate() == 0 ? null : Meta.read(session);
+  }
+
+  /** Whether the epoch is still this one. */
+  static boolean holds(Session session, long epoch) throws SQLException {
+    try (ResultSet rows = session.prepare(SELECT).executeQuery()) {
+      return rows.next() && rows.getLong(1) == epoch;
+    }
   }
 }

@@ -59,6 +59,9 @@ enum Failure {
 
   /** By PostgreSQL's SQLSTATE. */
   static Failure postgres(SQLException e) {
+    if (e instanceof OutcomeUnknownException) {
+      return UNKNOWN;
+    }
     if (has(e, SQLTransientConnectionException.class)) {
       return UNAVAILABLE;
     }

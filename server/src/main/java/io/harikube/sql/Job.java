@@ -13,12 +13,17 @@ import java.util.concurrent.CompletableFuture;
  */
 final class Job<T> {
 
-  /** What a job does within a batch. */
+  /**
+   * What a job does within a batch. It may be done more than once, each time on another batch, when
+   * the one before has come to nothing: so it changes nothing but its batch. What else is to follow
+   * it hands to {@link Batch#afterCommit}.
+   */
   interface Work<T> {
     T run(Batch batch) throws SQLException;
   }
 
   private final Set<Bytes> keys;
+  private final long bytes;
   private final Work<T> work;
   private final CompletableFuture<T> future = new CompletableFuture<>();
   private Runnable outcome = () -> {};
@@ -27,12 +32,25 @@ final class Job<T> {
    * @param keys keys that the work will look at
    */
   Job(Set<Bytes> keys, Work<T> work) {
+    this(keys, 0, work);
+  }
+
+  /**
+   * @param keys keys that the work will look at
+   * @param bytes of the values that it writes, at the most
+   */
+  Job(Set<Bytes> keys, long bytes, Work<T> work) {
     this.keys = keys;
+    this.bytes = bytes;
     this.work = work;
   }
 
   Set<Bytes> keys() {
     return keys;
+  }
+
+  long bytes() {
+    return bytes;
   }
 
   CompletableFuture<T> future() {

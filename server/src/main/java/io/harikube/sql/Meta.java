@@ -80,6 +80,20 @@ record Meta(
     return new Meta(to, to, to, compactCursor, epoch, commits, clusterId, memberId, indexed);
   }
 
+  /** The same after a number of commits. */
+  Meta withCommits(long count) {
+    return new Meta(
+        revision,
+        compacted,
+        compacting,
+        compactCursor,
+        epoch,
+        count,
+        clusterId,
+        memberId,
+        indexed);
+  }
+
   /** The parameters of {@link #UPDATE}. */
   List<Long> changing() {
     return List.of(revision, compacted, compacting, compactCursor, commits, indexed);

@@ -33,7 +33,7 @@ final class PostgresDialect implements Dialect {
   private static final String FETCH =
       """
       SELECT v.key, v.id, v.create_revision, v.version, v.lease,
-        (SELECT l.value FROM log l WHERE l.id = v.id)
+        (SELECT CASE WHEN octet_length(l.value) <= ? THEN l.value END FROM log l WHERE l.id = v.id)
       FROM live v WHERE v.key = ANY (?)""";
   private static final String INSERT_LOG =
       """
@@ -182,20 +182,23 @@ final class PostgresDialect implements Dialect {
   public void fetch(
       Session session,
       Collection<Bytes> keys,
+      long maxBytes,
       Map<Bytes, @Nullable Head> known,
       @Nullable AttributeChanges attributes)
       throws SQLException {
     keys.forEach(key -> known.put(key, null));
     Array wanted = bytes(session, keys, Bytes::array);
-    Pipeline pipeline = new Pipeline().add(FETCH, wanted);
+    // The driver has all rows in memory before the first can be looked at.
+    long share = maxBytes / Math.max(1, keys.size());
+    Pipeline pipeline = new Pipeline().add(FETCH, share, wanted);
     if (attributes != null) {
       pipeline.add(FETCH_ATTRIBUTES, wanted);
     }
     PreparedStatement answers = pipeline.send(session);
     try (ResultSet rows = answers.getResultSet()) {
       while (rows.next()) {
-        KeyValue kv = Rows.keyValue(rows, 1);
-        known.put(kv.key(), new Head(rows.getLong(2), kv));
+        Bytes key = Rows.bytes(rows, 1);
+        known.put(key, Head.read(key, rows, 2));
       }
     }
     if (attributes != null) {
@@ -331,6 +334,21 @@ final class PostgresDialect implements Dialect {
         .connection()
         .unwrap(org.postgresql.PGConnection.class)
         .createArrayOf("bigint", rows.stream().mapToLong(column).toArray());
+  }
+
+  /** In one round trip with the end of the transaction. */
+  @Override
+  public boolean stillOurs(Session session, long epoch) throws SQLException {
+    PreparedStatement answers =
+        new Pipeline().add(Epochs.SELECT).add("ROLLBACK").send(session);
+    try (ResultSet rows = answers.getResultSet()) {
+      return rows.next() && rows.getLong(1) == epoch;
+    }
+  }
+
+  @Override
+  public boolean isShared() {
+    return true;
   }
 
   @Override

@@ -32,10 +32,14 @@ final class SqlFailures {
     try {
       return call.run();
     } catch (SQLException e) {
+      Reason reason =
+          switch (dialect.failure(e)) {
+            case REFUSED -> Reason.REFUSED;
+            case FULL -> Reason.NO_SPACE;
+            case UNAVAILABLE, UNKNOWN -> Reason.UNAVAILABLE;
+          };
       throw new StoreException(
-          dialect.isConnectionLost(e) ? Reason.UNAVAILABLE : Reason.REFUSED,
-          "the database could not be read: " + e.getMessage(),
-          e);
+          reason, "the database could not be read: " + Sentences.first(e), e);
     }
   }
 }

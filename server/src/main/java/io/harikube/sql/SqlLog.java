@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.Commit;
 import io.harikube.store.Event;
 import io.harikube.store.EventLog;
@@ -8,15 +9,20 @@ import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
-import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /** The table log as watches see it. */
 final class SqlLog implements EventLog {
-  private static final Logger LOG = LoggerFactory.getLogger(SqlLog.class);
+  private static final RareLine TOO_LARGE =
+      new RareLine(
+          LoggerFactory.getLogger(SqlLog.class),
+          Level.WARN,
+          Duration.ofMinutes(1),
+          "watches are told that it was compacted: {}");
 
   /** How many revisions one page looks at: bounds the work where few of them are in the range. */
   private static final int WINDOW = 20_000;
@@ -27,8 +33,6 @@ final class SqlLog implements EventLog {
 
   /** What the events of one revision, which are not to be torn apart, may weigh. */
   private final long revisionBytes = Runtime.getRuntime().maxMemory() / 8;
-
-  private final AtomicLong warned = new AtomicLong();
 
   SqlLog(Dialect dialect, Writer writer, SqlFailures failures) {
     this.dialect = dialect;
@@ -96,9 +100,7 @@ final class SqlLog implements EventLog {
     String reason =
         "the changes of revision %d take more than %d MiB with what was before them"
             .formatted(revision, revisionBytes >> 20);
-    if (warned.getAndSet(revision) != revision) {
-      LOG.warn("watches are told that it was compacted: {}", reason);
-    }
+    TOO_LARGE.write(reason);
     return new StoreException(Reason.COMPACTED, reason);
   }
 

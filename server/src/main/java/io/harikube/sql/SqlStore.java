@@ -66,7 +66,7 @@ public final class SqlStore implements Store {
     this.attributes = new AttributeIndex(dialect, writer, reader);
     this.ranges = new RangeReader(dialect, pins, attributes, prefixes);
     this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
-    this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl(), metrics);
+    this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl());
     this.log = new SqlLog(dialect, writer, failures);
     this.hashes = new Hashes(dialect, pins);
     this.snapshots = new Snapshots(dialect, pins, failures);
@@ -89,7 +89,16 @@ public final class SqlStore implements Store {
   public static Store open(
       SqlOptions options, InstantSource clock, StoreMetrics metrics, AttributeReader reader)
       throws OpenException {
-    Dialect dialect = dialect(options, metrics);
+    return open(dialect(options, metrics), options, clock, metrics, reader);
+  }
+
+  static Store open(
+      Dialect dialect,
+      SqlOptions options,
+      InstantSource clock,
+      StoreMetrics metrics,
+      AttributeReader reader)
+      throws OpenException {
     try {
       dialect.prepare();
       Session session = dialect.connectWriter();
@@ -97,6 +106,7 @@ public final class SqlStore implements Store {
       Meta meta = take(dialect, session, writerId);
       SqlStore store =
           new SqlStore(dialect, session, writerId, meta, options, clock, metrics, reader);
+      store.writer.onJump(store::jumped);
       store.writer.start();
       store.compactor.start();
       store.leases.start();
@@ -125,6 +135,13 @@ public final class SqlStore implements Store {
       session.close();
       throw e;
     }
+  }
+
+  /** Forgets what is remembered of a database that has turned out to be another. */
+  private void jumped(Meta meta) {
+    leases.look();
+    attributes.reload(meta);
+    var _ = compactor.request(meta.compacted());
   }
 
   private <T> T timed(StoreMetrics.Time what, Supplier<T> work) {
@@ -187,10 +204,11 @@ public final class SqlStore implements Store {
     return writer.submit(
         new Job<>(
             keys,
+            TxnRunner.bytes(txn),
             batch -> {
               boolean same = reader.generation() == generation;
               Map<Txn.Put, Attributes> now = same ? early : TxnRunner.attributes(txn, reader);
-              return TxnRunner.run(batch, txn, now, budget, metrics);
+              return TxnRunner.run(batch, txn, now, budget);
             }));
   }
 
@@ -299,6 +317,11 @@ public final class SqlStore implements Store {
       }
       throw e;
     }
+  }
+
+  @Override
+  public CompletableFuture<String> ended() {
+    return writer.ended();
   }
 
   @Override

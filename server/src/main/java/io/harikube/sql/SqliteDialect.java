@@ -35,8 +35,9 @@ import org.jspecify.annotations.Nullable;
 final class SqliteDialect implements Dialect {
   private static final String FETCH =
       """
-      SELECT v.id, v.create_revision, v.version, v.lease, l.value
-      FROM live v JOIN log l ON l.id = v.id WHERE v.key = ?""";
+      SELECT v.id, v.create_revision, v.version, v.lease,
+        CASE WHEN octet_length(l.value) <= ?1 THEN l.value END
+      FROM live v JOIN log l ON l.id = v.id WHERE v.key = ?2""";
   private static final String INSERT_LOG =
       "INSERT INTO log (id, key, prev, create_revision, version, lease, value)"
           + " VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -155,9 +156,19 @@ final class SqliteDialect implements Dialect {
     session.execute("BEGIN IMMEDIATE");
   }
 
+  /** What has been written of a commit that failed is in the log, where a crash may find it. */
   @Override
   public void commit(Session session) throws SQLException {
-    session.execute("COMMIT");
+    try {
+      session.execute("COMMIT");
+    } catch (SQLException e) {
+      throw new OutcomeUnknownException(e);
+    }
+  }
+
+  @Override
+  public boolean isShared() {
+    return false;
   }
 
   @Override
@@ -174,14 +185,19 @@ final class SqliteDialect implements Dialect {
   public void fetch(
       Session session,
       Collection<Bytes> keys,
+      long maxBytes,
       Map<Bytes, @Nullable Head> known,
       @Nullable AttributeChanges attributes)
       throws SQLException {
     PreparedStatement select = session.prepare(FETCH);
+    long left = maxBytes;
     for (Bytes key : keys) {
-      select.setBytes(1, key.array());
+      select.setLong(1, left);
+      select.setBytes(2, key.array());
       try (ResultSet rows = select.executeQuery()) {
-        known.put(key, rows.next() ? new Head(rows.getLong(1), Rows.keyValue(key, rows, 1)) : null);
+        Head head = rows.next() ? Head.read(key, rows, 1) : null;
+        left -= head == null ? 0 : head.kv().value().size();
+        known.put(key, head);
       }
     }
     if (attributes != null) {

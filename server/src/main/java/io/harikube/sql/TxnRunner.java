@@ -26,8 +26,8 @@ import java.util.Set;
 final class TxnRunner {
   private static final KeyValue NO_KEY = new KeyValue(Bytes.EMPTY, 0, 0, 0, Bytes.EMPTY, 0);
   private static final int COMPARE_CHUNK = 500;
+  private static final long COMPARE_BYTES = 1 << 20;
 
-  private final StoreMetrics metrics;
   private final Batch batch;
   private final Map<Txn.Put, Attributes> attributes;
   private final MemoryBudget.Share share;
@@ -40,12 +40,8 @@ final class TxnRunner {
   private record Step(Txn.Op op, List<Plan> nested) {}
 
   private TxnRunner(
-      Batch batch,
-      Map<Txn.Put, Attributes> attributes,
-      MemoryBudget.Share share,
-      StoreMetrics metrics) {
+      Batch batch, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share) {
     this.attributes = attributes;
-    this.metrics = metrics;
     this.batch = batch;
     this.share = share;
   }
@@ -56,18 +52,14 @@ final class TxnRunner {
    * @param attributes of its puts, see {@link #attributes}
    */
   static OpResult.Txn run(
-      Batch batch,
-      Txn txn,
-      Map<Txn.Put, Attributes> attributes,
-      MemoryBudget.Share share,
-      StoreMetrics metrics)
+      Batch batch, Txn txn, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share)
       throws SQLException {
-    TxnRunner runner = new TxnRunner(batch, attributes, share, metrics);
+    TxnRunner runner = new TxnRunner(batch, attributes, share);
     Plan plan = runner.plan(txn);
     runner.check(plan);
     List<OpResult> results = runner.execute(plan);
     if (txn.success().size() + txn.failure().size() > 1) {
-      metrics.count(StoreMetrics.Count.TXNS, 1);
+      batch.count(StoreMetrics.Count.TXNS, 1);
     }
     return new OpResult.Txn(batch.finish(), plan.succeeded, results);
   }
@@ -92,6 +84,24 @@ final class TxnRunner {
         }
       }
     }
+  }
+
+  /** What the values that a transaction may write weigh. */
+  static long bytes(Txn txn) {
+    return bytes(txn.success()) + bytes(txn.failure());
+  }
+
+  private static long bytes(List<Txn.Op> ops) {
+    long bytes = 0;
+    for (Txn.Op op : ops) {
+      bytes +=
+          switch (op) {
+            case Txn.Put put -> put.value().size();
+            case Txn.Nested nested -> bytes(nested.txn());
+            default -> 0;
+          };
+    }
+    return bytes;
   }
 
   /** Adds the single keys that the transaction looks at to {@code keys}. */
@@ -140,18 +150,18 @@ final class TxnRunner {
     boolean any = false;
     while (!rest.isEmpty()) {
       Collector chunk = new Collector(Unlimited.share(), 0);
-      batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
-      List<KeyValue> kvs = chunk.kvs();
-      for (KeyValue kv : kvs) {
+      chunk.page(COMPARE_BYTES);
+      Bytes next = batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
+      for (KeyValue kv : chunk.kvs()) {
         if (!holds(compare, kv)) {
           return false;
         }
+        any = true;
       }
-      any |= !kvs.isEmpty();
-      if (kvs.size() < COMPARE_CHUNK) {
+      if (next == null) {
         break;
       }
-      rest = rest.from(kvs.getLast().key().successor());
+      rest = rest.from(next);
     }
     return any || (keysOnly && holds(compare, NO_KEY));
   }
@@ -184,7 +194,7 @@ final class TxnRunner {
   }
 
   private void check(Txn.Put put) throws SQLException {
-    if ((put.ignoreValue() || put.ignoreLease()) && batch.get(put.key()) == null) {
+    if ((put.ignoreValue() || put.ignoreLease()) && !batch.exists(put.key())) {
       throw new StoreException(Reason.KEY_NOT_FOUND, "there is no such key to keep a part of");
     }
     if (put.lease() != 0 && !batch.leaseExists(put.lease())) {
@@ -211,23 +221,33 @@ final class TxnRunner {
   }
 
   private OpResult put(Txn.Put put) throws SQLException {
-    KeyValue current = batch.get(put.key());
-    Bytes value = put.ignoreValue() && current != null ? current.value() : put.value();
-    long lease = put.ignoreLease() && current != null ? current.lease() : put.lease();
-    metrics.count(StoreMetrics.Count.PUTS, 1);
-    KeyValue before =
-        batch.put(
-            put.key(),
-            value,
-            lease,
-            put.ignoreValue() ? null : attributes.getOrDefault(put, Attributes.NONE));
+    boolean wanted = put.previous() || put.ignoreValue() || put.ignoreLease();
+    KeyValue before = wanted ? batch.get(put.key()) : null;
+    if (before != null && put.previous()) {
+      count(before);
+    }
+    Bytes value = put.ignoreValue() && before != null ? before.value() : put.value();
+    long lease = put.ignoreLease() && before != null ? before.lease() : put.lease();
+    batch.count(StoreMetrics.Count.PUTS, 1);
+    batch.put(
+        put.key(),
+        value,
+        lease,
+        put.ignoreValue() ? null : attributes.getOrDefault(put, Attributes.NONE));
     return new OpResult.Put(batch.seen(), put.previous() ? before : null);
+  }
+
+  /** Counts a previous value against the share of the answer. */
+  private void count(KeyValue before) {
+    Collector collector = new Collector(share, answered);
+    collector.add(before);
+    answered = collector.bytes();
   }
 
   private OpResult delete(Txn.Delete delete) throws SQLException {
     Collector deleted = delete.previous() ? new Collector(share, answered) : null;
     long count = batch.deleteRange(delete.range(), deleted);
-    metrics.count(StoreMetrics.Count.DELETES, count);
+    batch.count(StoreMetrics.Count.DELETES, count);
     if (deleted == null) {
       return new OpResult.Delete(batch.seen(), count, List.of());
     }
@@ -236,7 +256,7 @@ final class TxnRunner {
   }
 
   private OpResult range(RangeQuery query) throws SQLException {
-    metrics.count(StoreMetrics.Count.RANGES, 1);
+    batch.count(StoreMetrics.Count.RANGES, 1);
     boolean old = query.revision() > 0 && query.revision() < batch.seen();
     KeyRange range = query.range();
     if (range.isEmpty()) {

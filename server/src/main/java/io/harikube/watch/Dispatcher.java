@@ -147,6 +147,10 @@ final class Dispatcher implements Runnable {
   }
 
   private void begin(Commit commit) {
+    if (commit.jump()) {
+      jump(commit.lastRevision());
+      return;
+    }
     if (commit.firstRevision() != dispatched + 1) {
       log.error("A commit does not follow the one before: {} after {}", commit, dispatched);
     }
@@ -162,6 +166,14 @@ final class Dispatcher implements Runnable {
       log.error("The events of a commit are read from the log instead", e);
       gapEnd = commit.lastRevision();
     }
+  }
+
+  /** Every watch ends as compacted: what it has seen may be what the store has lost. */
+  private void jump(long revision) {
+    recent.clear();
+    dispatched = revision;
+    gapEnd = revision;
+    streams.forEach(stream -> stream.jump(revision));
   }
 
   private void touch(WatcherGroup group) {

@@ -227,6 +227,18 @@ final class HubStream implements WatchStream {
     }
   }
 
+  /** Ends all watches, because the store goes on at {@code revision} without what was before. */
+  void jump(long revision) {
+    lock.lock();
+    try {
+      if (!closed) {
+        watchers.jump(revision);
+      }
+    } finally {
+      unlock();
+    }
+  }
+
   /** Ends a watch that cannot be served. */
   void fail(Watcher watcher) {
     lock.lock();

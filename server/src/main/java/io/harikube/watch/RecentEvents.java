@@ -116,6 +116,16 @@ final class RecentEvents {
     }
   }
 
+  /** Forgets everything. */
+  void clear() {
+    lock.lock();
+    try {
+      drop(size);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private Slice at(int i) {
     Slice slice = ring[(head + i) % ring.length];
     if (slice == null) {

@@ -173,6 +173,11 @@ final class StreamWatchers {
     endWith(watcher, new Canceled(watcher.id, 0, false, revision, ""));
   }
 
+  /** Ends all watches: what becomes of the time before {@code revision} is not known. */
+  void jump(long revision) {
+    List.copyOf(watchers.values()).forEach(watcher -> compacted(watcher, revision));
+  }
+
   /** Begins turns while there is room for what they bring; each ends with {@link #endTurn}. */
   void beginTurns() {
     while (reading < options.concurrentReads() && !waiting.isEmpty() && hasRoom()) {

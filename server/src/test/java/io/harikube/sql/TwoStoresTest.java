@@ -86,6 +86,32 @@ final class TwoStoresTest {
     }
   }
 
+  /** It has ended, although nobody has asked it for anything. */
+  @Test
+  void theFirstNoticesByItself() throws Exception {
+    try (TestStore first = Database.POSTGRES.open()) {
+      first.put("a", "first");
+      assertThat(first.store().ended()).isNotDone();
+      try (Store second = first.openAgain()) {
+        assertThat(Await.answer(first.store().ended())).contains("another server");
+        assertThat(second.ended()).isNotDone();
+      }
+    }
+  }
+
+  /** A transaction that changes nothing would answer with what the second has written. */
+  @Test
+  void theFirstDoesNotReadInTransactionsEither() throws OpenException {
+    try (TestStore first = Database.POSTGRES.open()) {
+      first.put("a", "first");
+      try (Store second = first.openAgain();
+          MemoryBudget.Share share = first.budget().open()) {
+        Await.answer(second.txn(Ops.all(put("a", "second")), share));
+        assertThat(refusal(() -> first.txn(Ops.get("a")))).isEqualTo(Reason.UNAVAILABLE);
+      }
+    }
+  }
+
   /** While the first one is at work: what it acknowledged is there, what it refused is not. */
   @Test
   void aTakeoverLosesNothingThatWasAcknowledged() throws OpenException {

@@ -1,5 +1,6 @@
 package io.harikube.testing;
 
+import io.harikube.sql.FaultyDialect;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.Restore;
 import io.harikube.sql.SqlOptions;
@@ -21,6 +22,11 @@ public enum Database {
   /** A store on an empty database, with other than the default options. */
   public TestStore open(UnaryOperator<SqlOptions> options) {
     return new TestStore(place(), options);
+  }
+
+  /** A store on an empty database, whose writer meets {@code faults}. */
+  public TestStore openFaulty(FaultyDialect.Faults faults) {
+    return new TestStore(new Place.Faulty(place(), faults), UnaryOperator.identity());
   }
 
   /** A store that is what a snapshot holds; its clock is the one of the store it came from. */

@@ -1,6 +1,7 @@
 package io.harikube.testing;
 
 import io.harikube.sql.Endpoint;
+import io.harikube.sql.FaultyDialect;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlOptions;
 import io.harikube.sql.SqlStore;
@@ -103,6 +104,29 @@ sealed interface Place extends AutoCloseable {
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
+    }
+  }
+
+  /** Where another is, with faults between the store's writer and its database. */
+  record Faulty(Place place, FaultyDialect.Faults faults) implements Place {
+    @Override
+    public SqlOptions options() {
+      return place.options();
+    }
+
+    @Override
+    public Store open(UnaryOperator<SqlOptions> options, TestClock clock) throws OpenException {
+      return FaultyDialect.open(options.apply(options()), clock, faults);
+    }
+
+    @Override
+    public Connection connect() throws SQLException {
+      return place.connect();
+    }
+
+    @Override
+    public void close() {
+      place.close();
     }
   }
 
