@@ -81,8 +81,7 @@ final class RunningServer implements AutoCloseable {
         store,
         endpoint instanceof Endpoint.Sqlite sqlite ? sqlite.file() : null,
         options.quotaBackendBytes,
-        budget,
-        parts.clock());
+        budget);
     if (options.compactInterval.isPositive()) {
       AutoCompactor compactor =
           new AutoCompactor(
