@@ -19,6 +19,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -39,6 +40,7 @@ final class RunningServer implements AutoCloseable {
   private boolean closed;
 
   private final Metrics metrics = new Metrics();
+  private final CompletableFuture<String> ended = new CompletableFuture<>();
   private int port = -1;
   private @Nullable InetSocketAddress opsAddress;
 
@@ -77,6 +79,7 @@ final class RunningServer implements AutoCloseable {
     MemoryBudget budget = new MemoryBudget(answerBytes(options));
     Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
     add(store);
+    var _ = store.ended().thenAccept(ended::complete);
     metrics.observe(
         store,
         endpoint instanceof Endpoint.Sqlite sqlite ? sqlite.file() : null,
@@ -206,6 +209,11 @@ final class RunningServer implements AutoCloseable {
   /** Where metrics and health checks are served; null for nowhere. */
   @Nullable InetSocketAddress opsAddress() {
     return opsAddress;
+  }
+
+  /** Completed, with a sentence that says why, when this server can never serve again. */
+  CompletableFuture<String> ended() {
+    return ended;
   }
 
   private void add(AutoCloseable part) throws StartException {

@@ -21,6 +21,10 @@ import picocli.CommandLine.Spec;
     sortOptions = false)
 final class ServerCommand implements Callable<Integer> {
   private static final Logger LOG = LoggerFactory.getLogger(ServerCommand.class);
+
+  /** The exit code of a server that has lost its database to another one. */
+  private static final int ENDED = 4;
+
   private static final Duration SHUTDOWN = Duration.ofSeconds(10);
 
   @Mixin ServerOptions options = new ServerOptions();
@@ -35,7 +39,7 @@ final class ServerCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() throws StartException, OpenException, TlsException, InterruptedException {
+  public Integer call() throws Exception {
     check("--max-request-bytes", options.maxRequestBytes);
     check("--max-txn-ops", options.maxTxnOps);
     check("--compact-batch-size", options.compactBatchSize);
@@ -54,6 +58,11 @@ final class ServerCommand implements Callable<Integer> {
       if (removed(hook)) {
         throw e;
       }
+    }
+    String reason = Main.sentence(server.ended().get());
+    if (removed(hook)) {
+      LOG.error("This server ends, to be started again by what supervises it: {}", reason);
+      end(server, ENDED);
     }
     new CountDownLatch(1).await();
     return 0;
@@ -77,6 +86,11 @@ final class ServerCommand implements Callable<Integer> {
   /** On a signal: the JVM would end with 128 and its number, but the server was asked to end. */
   private static void shutDown(RunningServer server) {
     LOG.info("Shutting down.");
+    end(server, 0);
+  }
+
+  /** Closes the server and ends the process, with {@code code}, 1 if it should be 0 but that takes too long. */
+  private static void end(RunningServer server, int code) {
     Thread closing = Thread.ofPlatform().daemon().name("closing").start(server::close);
     boolean closed = false;
     try {
@@ -89,6 +103,6 @@ final class ServerCommand implements Callable<Integer> {
     } else {
       LOG.warn("The shutdown takes longer than {} and is cut off; no data is lost.", SHUTDOWN);
     }
-    Runtime.getRuntime().halt(closed ? 0 : 1);
+    Runtime.getRuntime().halt(closed || code != 0 ? code : 1);
   }
 }

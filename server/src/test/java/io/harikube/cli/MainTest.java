@@ -157,4 +157,23 @@ class MainTest {
     assertThat(child.exitValue()).isZero();
     assertThat(child.inputReader().lines()).isEmpty();
   }
+
+  @Test
+  void aChildThatHasLostItsDatabaseSaysSoAndEndsWithACodeOfItsOwn() throws Exception {
+    Process child =
+        child("server", "--listen-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0");
+    try (BufferedReader err = child.errorReader()) {
+      assertThat(err.readLine()).contains("serves etcd");
+      child.getOutputStream().close();
+      assertThat(err.readLine())
+          .contains("ERROR")
+          .endsWith(
+              "This server ends, to be started again by what supervises it: Another server has"
+                  + " taken the database over.");
+      assertThat(err.readLine()).contains("Shut down.");
+      assertThat(err.readLine()).isNull();
+    }
+    assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(child.exitValue()).isEqualTo(4);
+  }
 }
