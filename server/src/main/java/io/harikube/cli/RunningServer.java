@@ -10,6 +10,7 @@ import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlOptions;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
+import io.harikube.tls.ExpiryWatch;
 import io.harikube.tls.PemFiles;
 import io.harikube.tls.TlsException;
 import java.io.IOException;
@@ -74,6 +75,14 @@ final class RunningServer implements AutoCloseable {
               + " needs --server-cert-file and --server-key-file.");
     }
     OpsServer ops = bindOps(options, tls ? pem : null);
+    ExpiryWatch expiry =
+        new ExpiryWatch(
+            pem,
+            parts.clock(),
+            Executors.newSingleThreadScheduledExecutor(
+                Thread.ofPlatform().daemon().name("certificates").factory()));
+    add(expiry);
+    expiry.start();
     listen.claim();
 
     MemoryBudget budget = new MemoryBudget(answerBytes(options));
