@@ -141,6 +141,14 @@ final class RunningServer implements AutoCloseable {
         store.revision(),
         ops == null ? "no metrics" : "metrics and health on " + address(ops.address()),
         (System.nanoTime() - begin) / 1_000_000);
+    if (options.trustedCaFile == null
+        && listen.socket() instanceof InetSocketAddress tcp
+        && !tcp.getAddress().isLoopbackAddress()) {
+      LOG.warn(
+          "Whoever reaches {} can read and write everything: clients need no certificate without"
+              + " --trusted-ca-file.",
+          listen.text());
+    }
   }
 
   /** Binds the operators' port before anything else is done; closed last. */
