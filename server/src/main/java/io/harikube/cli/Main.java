@@ -52,9 +52,15 @@ public final class Main {
   static Parts parts() {
     KubernetesSelectors selectors = new KubernetesSelectors(new KeySpace("/registry"));
     return new Parts(
-        (options, clock, metrics) -> SqlStore.open(options, clock, metrics, selectors),
+        (options, clock, metrics) -> {
+          SqliteLibrary.load();
+          return SqlStore.open(options, clock, metrics, selectors);
+        },
         (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
-        Snapshots::restore,
+        (snapshot, options) -> {
+          SqliteLibrary.load();
+          return Snapshots.restore(snapshot, options);
+        },
         InstantSource.system());
   }
 
