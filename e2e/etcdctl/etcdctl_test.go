@@ -87,7 +87,7 @@ func compare(t *testing.T, known map[string]string, want, got []result) {
 func (s *subject) restore(t *testing.T) {
 	restored := &subject{folder: folder(t, filepath.Base(s.folder)+"-restored"), values: s.values}
 	endpoint := sqlite(restored.folder, "restored.db")
-	restore := exec.Command(filepath.Join(bin, "harikube"), "restore", s.snapshot(), "--endpoint", endpoint)
+	restore := exec.Command(filepath.Join(bin, "harikube"), "restore", s.snapshot(), "--exact", "--endpoint", endpoint)
 	if out, err := restore.CombinedOutput(); err != nil {
 		t.Fatalf("restore: %v\n%s", err, out)
 	}

@@ -3,7 +3,7 @@ package io.harikube.cli;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.sql.OpenException;
-import io.harikube.sql.Snapshots;
+import io.harikube.sql.Restore;
 import io.harikube.sql.SqlStore;
 import io.harikube.store.MonotonicClock;
 import io.harikube.tls.TlsException;
@@ -57,9 +57,9 @@ public final class Main {
           return SqlStore.open(options, clock, metrics, selectors);
         },
         (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
-        (snapshot, options) -> {
+        (snapshot, options, from) -> {
           SqliteLibrary.load();
-          return Snapshots.restore(snapshot, options);
+          return Restore.restore(snapshot, options, from);
         },
         new MonotonicClock());
   }

@@ -3,6 +3,7 @@ package io.harikube.cli;
 import io.harikube.ops.GrpcMetrics;
 import io.harikube.ops.Metrics;
 import io.harikube.sql.OpenException;
+import io.harikube.sql.Restore;
 import io.harikube.sql.SqlOptions;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
@@ -35,7 +36,7 @@ record Parts(Opener opener, Frontend frontend, Restorer restorer, InstantSource 
   @FunctionalInterface
   interface Restorer {
     /** Answers the revision that the store is at afterwards. */
-    long restore(Path snapshot, SqlOptions options) throws OpenException;
+    long restore(Path snapshot, SqlOptions options, Restore.From from) throws OpenException;
   }
 
   /** Serves a store to etcd clients. */

@@ -113,7 +113,7 @@ final class MaintenanceService {
   }
 
   private void hashKv(HashKVRequest request, Answer<HashKVResponse> answer) {
-    Store.Hash hash = store.hash(Math.max(0, request.getRevision()));
+    Store.Hash hash = store.hash(request.getRevision());
     answer.send(
         HashKVResponse.newBuilder()
             .setHeader(headers.at(hash.revision()))

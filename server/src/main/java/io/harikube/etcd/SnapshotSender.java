@@ -52,6 +52,11 @@ final class SnapshotSender extends OutputStream implements Store.SnapshotSink {
   }
 
   @Override
+  public boolean isCancelled() {
+    return answer.isCancelled();
+  }
+
+  @Override
   public void write(int value) throws IOException {
     write(new byte[] {(byte) value}, 0, 1);
   }

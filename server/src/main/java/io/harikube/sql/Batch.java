@@ -150,9 +150,13 @@ final class Batch {
     dirty = true;
   }
 
+  long compactCursor() {
+    return compactCursor;
+  }
+
   /** Notes how far the compaction is going and has got. */
   void setCompacting(long target, long cursor) {
-    compacting = target;
+    compacting = Math.max(compacting, target);
     compactCursor = cursor;
     dirty = true;
   }

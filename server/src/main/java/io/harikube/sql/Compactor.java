@@ -1,10 +1,12 @@
 package io.harikube.sql;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreMetrics;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -16,6 +18,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * Deletes what a compaction makes unreachable, in small steps between the writes.
@@ -27,16 +30,24 @@ import org.slf4j.LoggerFactory;
  * itself: a watch may still begin there and must see the deletion; the next compaction begins with
  * that revision once more.
  *
- * <p>A step that fails is tried again after a pause, for as long as the server runs. How far the
- * work has got is part of every step's commit.
+ * <p>A step that fails, for whatever reason, is tried again after a pause, for as long as the server
+ * runs. How far the work has got is part of every step's commit, and each step begins with what the
+ * database says of that.
  */
 final class Compactor implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Compactor.class);
+  private static final Duration QUIET = Duration.ofMinutes(1);
+  private static final RareLine FAILED =
+      new RareLine(LOG, Level.WARN, QUIET, "a compaction failed and is tried again: {}");
+  private static final RareLine BROKEN =
+      new RareLine(LOG, Level.ERROR, QUIET, "a compaction failed and is tried again");
   private static final long RETRY_MILLIS = 500;
 
   private record Waiter(long revision, CompletableFuture<Void> done) {}
 
   private record Step(List<Long> unreachable, long cursor, boolean last) {}
+
+  private record Deleted(int rows, long nanos) {}
 
   private final Dialect dialect;
   private final Writer writer;
@@ -104,7 +115,7 @@ final class Compactor implements AutoCloseable {
 
   /** A compaction that a stop cut short goes on. */
   private void resume() throws InterruptedException {
-    while (reached >= 0 && !attempt(reached)) {
+    while (!closed && reached >= 0 && !attempt(reached)) {
       TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
     }
   }
@@ -141,7 +152,11 @@ final class Compactor implements AutoCloseable {
     try {
       pins.awaitNoneBelow(target, options.compactionReadDeadline());
       long begin = System.nanoTime();
-      compact(target);
+      try {
+        compact(target);
+      } finally {
+        pins.rest();
+      }
       metrics.time(StoreMetrics.Time.COMPACTION, System.nanoTime() - begin);
       boolean more = true;
       while (more && !closed) {
@@ -152,13 +167,12 @@ final class Compactor implements AutoCloseable {
         more = run(batch -> vacuum(batch));
       }
       return true;
-    } catch (StoreException | CompletionException e) {
-      LOG.warn("a step of the compaction failed and is tried again: {}", e.getMessage());
-      return false;
-    } catch (SQLException e) {
-      LOG.warn("the compaction could not read the log and tries again: {}", e.getMessage());
-      return false;
+    } catch (StoreException | CompletionException | SQLException e) {
+      FAILED.write(e.getMessage());
+    } catch (RuntimeException | Error e) {
+      BROKEN.write(e);
     }
+    return false;
   }
 
   /** Deletes attributes that ended before all revisions that can still be read. */
@@ -185,30 +199,36 @@ final class Compactor implements AutoCloseable {
     return more;
   }
 
-  private void compact(long target) throws SQLException {
-    long cursor = dialect.readers().single(Meta::read).compactCursor();
-    long begin = cursor;
-    run(
+  private void compact(long target) throws SQLException, InterruptedException {
+    step(
         batch -> {
-          batch.setCompacting(target, begin);
+          batch.setCompacting(target, batch.compactCursor());
           return true;
         });
     boolean last = false;
     while (!last && !closed) {
-      long from = cursor;
-      Step step = dialect.readers().single(session -> look(session, from, target));
-      run(
-          batch -> {
-            batch.write();
-            long started = System.nanoTime();
-            int deleted = dialect.delete(batch.session(), step.unreachable);
-            batch.setCompacting(target, step.cursor);
-            metrics.count(StoreMetrics.Count.COMPACTED_ROWS, deleted);
-            metrics.time(StoreMetrics.Time.COMPACTION_STEP, System.nanoTime() - started);
-            return true;
-          });
-      cursor = step.cursor;
+      Step step =
+          dialect
+              .readers()
+              .snapshot((session, meta) -> look(session, meta.compactCursor(), target));
+      Deleted deleted = step(batch -> delete(batch, step, target));
+      metrics.count(StoreMetrics.Count.COMPACTED_ROWS, deleted.rows);
+      metrics.time(StoreMetrics.Time.COMPACTION_STEP, deleted.nanos);
       last = step.last;
+    }
+  }
+
+  private Deleted delete(Batch batch, Step step, long target) throws SQLException {
+    batch.write();
+    long started = System.nanoTime();
+    int rows = dialect.delete(batch.session(), step.unreachable);
+    batch.setCompacting(target, step.cursor);
+    return new Deleted(rows, System.nanoTime() - started);
+  }
+
+  private <T> T step(Job.Work<T> work) throws InterruptedException {
+    try (Pins.Pin _ = pins.step()) {
+      return run(work);
     }
   }
 

@@ -3,14 +3,17 @@ package io.harikube.sql;
 import com.google.protobuf.CodedOutputStream;
 import io.harikube.store.KeyValue;
 import io.harikube.store.Store;
+import io.harikube.store.StoreException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -23,13 +26,8 @@ import org.jspecify.annotations.Nullable;
  * compacted: so who compares the checksums before and after a compaction finds them equal.
  */
 final class Hashes {
-  private static final int PAGE = 1000;
   private static final int KEPT = 10;
-  private static final String ROWS =
-      """
-      SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value, v.id
-      FROM log l LEFT JOIN live v ON v.key = l.key AND v.id = l.id
-      WHERE l.id >= ? AND l.id < ? ORDER BY l.id LIMIT ?""";
+  private static final Duration PATIENCE = Duration.ofMinutes(1);
 
   private final Dialect dialect;
   private final Pins pins;
@@ -40,25 +38,62 @@ final class Hashes {
     this.pins = pins;
   }
 
+  /** One that a later compaction has overtaken says nothing, and is made again. */
   Store.Hash hash(long wanted) throws SQLException {
     try (Pins.Pin _ = pins.pin(wanted)) {
-      Meta meta = dialect.readers().single(Meta::read);
-      RangeReader.check(wanted, meta.revision(), meta.compacted());
-      Store.Hash before = wanted == meta.compacted() ? kept(wanted) : null;
+      Store.Hash hash = attempt(wanted);
+      return hash == null ? undisturbed(wanted) : hash;
+    }
+  }
+
+  private Store.Hash undisturbed(long wanted) throws SQLException {
+    try {
+      if (pins.hold(PATIENCE)) {
+        try {
+          Store.Hash hash = attempt(wanted);
+          if (hash != null) {
+            return hash;
+          }
+        } finally {
+          pins.release();
+        }
+      }
+      throw new StoreException(
+          StoreException.Reason.UNAVAILABLE, "the history is being compacted; try again");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new SQLException("the request was given up", e);
+    }
+  }
+
+  /** Answers null if what it read was compacted meanwhile. */
+  private Store.@Nullable Hash attempt(long wanted) throws SQLException {
+    Meta meta = dialect.readers().single(Meta::read);
+    if (wanted > 0) {
+      RangeReader.check(wanted, meta.revision(), -1);
+      Store.Hash before = wanted <= meta.compacted() ? kept(wanted) : null;
       if (before != null) {
         return new Store.Hash(before.hash(), meta.revision(), wanted, before.compactedRevision());
       }
-      long revision = wanted > 0 ? wanted : meta.revision();
-      CRC32C crc = new CRC32C();
-      crc.update("key".getBytes(StandardCharsets.US_ASCII));
-      long from = 0;
-      while (from >= 0) {
-        long start = from;
-        from = dialect.readers().snapshot((session, _) -> page(session, start, revision, meta, crc));
-      }
-      return keep(
-          new Store.Hash((int) crc.getValue(), meta.revision(), revision, meta.compacted()));
+      RangeReader.check(wanted, meta.revision(), meta.compacted());
     }
+    // Of a negative revision, as in etcd: there is nothing at it.
+    long revision = wanted == 0 ? meta.revision() : wanted;
+    CRC32C crc = new CRC32C();
+    crc.update("key".getBytes(StandardCharsets.US_ASCII));
+    for (long from = wanted < 0 ? -1 : 0; from >= 0; ) {
+      long start = from;
+      LogPages.Page page =
+          dialect.readers().snapshot((session, now) -> page(session, start, revision, meta, now));
+      if (page == null) {
+        return null;
+      }
+      page.rows().forEach(row -> add(crc, row.log()));
+      from = page.next();
+    }
+    Store.Hash hash =
+        new Store.Hash((int) crc.getValue(), meta.revision(), revision, meta.compacted());
+    return wanted < 0 ? hash : keep(hash);
   }
 
   private Store.@Nullable Hash kept(long revision) {
@@ -77,30 +112,33 @@ final class Hashes {
     return hash;
   }
 
-  /** Answers the id to go on from, -1 at the end. */
-  private static long page(Session session, long from, long revision, Meta meta, CRC32C crc)
-      throws SQLException {
-    PreparedStatement select = session.prepare(ROWS);
-    long kept = Ids.first(meta.compacted() + 1);
-    select.setLong(1, from);
-    select.setLong(2, Ids.first(revision + 1));
-    select.setInt(3, PAGE);
-    int count = 0;
-    long last = -1;
-    try (ResultSet rows = select.executeQuery()) {
-      while (rows.next()) {
-        count++;
-        last = rows.getLong(2);
-        KeyValue kv = Rows.keyValue(rows, 1);
-        boolean current = rows.getLong(7) == last;
-        if (last < kept && !current && Ranges.at(session, kv.key(), revision) != last) {
-          continue;
-        }
-        crc.update(revisionKey(last, kv.version() == 0));
-        crc.update(message(kv));
+  /**
+   * Reads rows that a compaction at {@code meta} would keep; answers null if a later one has begun.
+   */
+  private static LogPages.@Nullable Page page(
+      Session session, long from, long revision, Meta meta, Meta now) throws SQLException {
+    if (now.compacting() > meta.compacted()) {
+      return null;
+    }
+    LogPages.Page page =
+        LogPages.read(session, LogPages.Scan.withLive(from, Ids.first(revision + 1)));
+    long compacted = Ids.first(meta.compacted() + 1);
+    List<LogPages.Row> rows = new ArrayList<>(page.rows());
+    for (Iterator<LogPages.Row> all = rows.iterator(); all.hasNext(); ) {
+      LogPages.Row row = all.next();
+      LogRow log = row.log();
+      if (log.id() < compacted
+          && !row.live()
+          && Ranges.at(session, log.kv().key(), revision) != log.id()) {
+        all.remove();
       }
     }
-    return count < PAGE ? -1 : last + 1;
+    return new LogPages.Page(rows, page.next());
+  }
+
+  private static void add(CRC32C crc, LogRow row) {
+    crc.update(revisionKey(row.id(), row.kv().version() == 0));
+    crc.update(message(row.kv()));
   }
 
   private static byte[] revisionKey(long id, boolean tombstone) {
@@ -113,7 +151,7 @@ final class Hashes {
   }
 
   /** The message mvccpb.KeyValue; of a tombstone only the key. */
-  private static byte[] message(KeyValue kv) {
+  private static ByteBuffer message(KeyValue kv) {
     byte[] buffer = new byte[80 + kv.key().size() + kv.value().size()];
     CodedOutputStream out = CodedOutputStream.newInstance(buffer);
     try {
@@ -131,7 +169,7 @@ final class Hashes {
           out.writeInt64(6, kv.lease());
         }
       }
-      return java.util.Arrays.copyOf(buffer, out.getTotalBytesWritten());
+      return ByteBuffer.wrap(buffer, 0, out.getTotalBytesWritten());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -1,286 +1,151 @@
 package io.harikube.sql;
 
-import io.harikube.store.KeyValue;
 import io.harikube.store.Store;
+import io.harikube.store.StoreException;
+import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
 import java.io.IOException;
-import java.io.InputStream;
+import java.io.InterruptedIOException;
 import java.io.OutputStream;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.security.DigestInputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.sql.DriverManager;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
+import java.time.Duration;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * Snapshots: a SQLite database with the tables of a store, whatever database the store itself is
- * in, so that a snapshot of the one restores into the other. As etcd's clients have it, a SHA-256
- * of the file may follow the file itself.
+ * Makes snapshots: SQLite databases with the tables of a store, whatever database the store itself
+ * is in, so that a snapshot of the one restores into the other.
  *
- * <p>A snapshot is read in pages, all at one revision, so that a long one holds up neither
- * checkpoints nor vacuum.
+ * <p>The log is copied in pages, all up to one revision, so that a long copy holds up neither
+ * checkpoints nor vacuum; {@link Pins} keeps the compaction from deleting anything meanwhile, for
+ * as long as the copying takes and not while the copy is handed on. Should something have been
+ * deleted all the same, as by another server that has taken the database over, the copy is thrown
+ * away.
+ *
+ * <p>There is one copy at a time. Who wants another waits for it to be handed on.
  */
-public final class Snapshots {
-  private static final int PAGE = 1000;
-  private static final int SHA_BYTES = 32;
-  private static final String LOG_PAGE =
-      """
-      SELECT key, id, create_revision, version, lease, value, prev FROM log
-      WHERE id >= ? AND id < ? ORDER BY id LIMIT ?""";
+final class Snapshots {
+  private static final Logger LOG = LoggerFactory.getLogger(Snapshots.class);
+  private static final int ATTEMPTS = 3;
 
-  private Snapshots() {}
+  /** How often those who wait see whether they still have to. */
+  private static final Duration LOOK = Duration.ofMillis(100);
 
-  /** Writes the store that {@code source} reads to {@code sink}, by way of a temporary file. */
-  static void save(Dialect source, Pins pins, Store.SnapshotSink sink)
-      throws IOException, SQLException {
-    Path folder = Files.createTempDirectory("harikube-snapshot");
-    Path file = folder.resolve("snapshot.db");
-    // From here on a compaction waits, up to its deadline.
-    try (Pins.Pin _ = pins.pin(1)) {
-      Meta meta;
-      try (Session target = openFile(file)) {
-        meta =
-            copy(
-                source,
-                target,
-                new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file)), StoreMetrics.NONE));
-      }
-      try (InputStream in = Files.newInputStream(file);
-          OutputStream out = sink.begin(Files.size(file), meta.revision())) {
-        in.transferTo(out);
+  private final Dialect source;
+  private final Pins pins;
+  private final SqlFailures failures;
+  private final Semaphore line = new Semaphore(1, true);
+
+  Snapshots(Dialect source, Pins pins, SqlFailures failures) {
+    this.source = source;
+    this.pins = pins;
+    this.failures = failures;
+  }
+
+  /** Something that may not be possible yet. */
+  private interface Attempt {
+    boolean within(Duration patience) throws InterruptedException;
+  }
+
+  private record Copy(ScratchFile file, long revision) {}
+
+  /** Writes the store to {@code sink}, by way of a temporary file. */
+  void save(Store.SnapshotSink sink) throws IOException {
+    await(sink, patience -> line.tryAcquire(patience.toNanos(), TimeUnit.NANOSECONDS));
+    try {
+      Copy copy = copy(sink);
+      try (ScratchFile file = copy.file;
+          OutputStream out = sink.begin(file.size(), copy.revision)) {
+        file.copyTo(out);
       }
     } finally {
-      Files.deleteIfExists(file);
-      Files.deleteIfExists(folder);
+      line.release();
     }
   }
 
-  private static Session openFile(Path file) throws SQLException {
-    Session session = new Session(DriverManager.getConnection("jdbc:sqlite:" + file));
-    session.execute("PRAGMA auto_vacuum = INCREMENTAL");
-    session.execute("PRAGMA journal_mode = OFF");
-    session.execute("PRAGMA synchronous = OFF");
-    return session;
+  private static void await(Store.SnapshotSink sink, Attempt attempt) throws IOException {
+    try {
+      do {
+        refuseIfCancelled(sink);
+      } while (!attempt.within(LOOK));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("the snapshot was given up");
+    }
   }
 
-  private static Meta copy(Dialect source, Session target, Dialect sqlite) throws SQLException {
+  private static void refuseIfCancelled(Store.SnapshotSink sink) throws IOException {
+    if (sink.isCancelled()) {
+      throw new IOException("nobody wants the snapshot any more");
+    }
+  }
+
+  private Copy copy(Store.SnapshotSink sink) throws IOException {
+    for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      await(sink, pins::hold);
+      try {
+        Copy copy = attempt(sink);
+        if (copy != null) {
+          return copy;
+        }
+      } catch (SQLException e) {
+        throw new IOException("the snapshot could not be written: " + e.getMessage(), e);
+      } finally {
+        pins.release();
+      }
+      LOG.warn("the history was compacted while it was copied for a snapshot, which begins again");
+    }
+    throw new StoreException(Reason.UNAVAILABLE, "the history is being compacted by somebody else");
+  }
+
+  /** Copies the store; answers null if a part of it was deleted meanwhile. */
+  private @Nullable Copy attempt(Store.SnapshotSink sink) throws IOException, SQLException {
+    ScratchFile file = ScratchFile.create();
+    Meta meta = null;
+    try {
+      meta = fill(file.session(), sink);
+      return meta == null ? null : new Copy(file, meta.revision());
+    } finally {
+      if (meta == null) {
+        file.close();
+      }
+    }
+  }
+
+  private @Nullable Meta fill(Session target, Store.SnapshotSink sink)
+      throws IOException, SQLException {
+    SqliteDialect sqlite =
+        new SqliteDialect(
+            SqlOptions.of(new Endpoint.Sqlite(Path.of("snapshot"))), StoreMetrics.NONE);
+    target.execute("PRAGMA auto_vacuum = INCREMENTAL");
     sqlite.begin(target);
     for (String statement : sqlite.schema()) {
       target.execute(statement);
     }
     // The leases are those of the revision: a key must not outlive the lease it is attached to.
-    Meta meta =
-        source
-            .readers()
-            .snapshot(
-                (session, found) -> {
-                  copyLeases(session, target);
-                  return found;
-                });
-    writeMeta(target, meta, true);
-    long from = 0;
-    while (from >= 0) {
-      long start = from;
-      List<LogRow> rows =
-          source
-              .readers()
-              .snapshot((session, _) -> page(session, start, Ids.first(meta.revision() + 1)));
-      write(sqlite, target, rows);
-      from = rows.size() < PAGE ? -1 : rows.getLast().id() + 1;
+    StoreCopy.State state = failures.call(() -> source.readers().snapshot(StoreCopy::state));
+    Meta meta = state.meta();
+    StoreCopy.insert(target, state);
+    for (long from = 0; from >= 0; ) {
+      refuseIfCancelled(sink);
+      LogPages.Scan rest = LogPages.Scan.of(from, Ids.first(meta.revision() + 1));
+      LogPages.Page page =
+          failures.call(
+              () -> source.readers().snapshot((session, _) -> LogPages.read(session, rest)));
+      StoreCopy.write(sqlite, target, page);
+      from = page.next();
     }
-    if (source.readers().single(Meta::read).compacting() > meta.compacted()) {
-      throw new SQLException("the history was compacted meanwhile; try again");
+    Meta now = failures.call(() -> source.readers().single(Meta::read));
+    if (now.revision() < meta.revision()
+        || now.compacting() != meta.compacting()
+        || now.compactCursor() != meta.compactCursor()) {
+      return null;
     }
     sqlite.commit(target);
     return meta;
-  }
-
-  private static void writeMeta(Session target, Meta meta, boolean insert) throws SQLException {
-    PreparedStatement statement =
-        target.prepare(
-            insert
-                ? "INSERT INTO meta (revision, compacted, compacting, compact_cursor, cluster_id,"
-                    + " member_id, one, schema_version, writer, epoch, commits, indexed)"
-                    + " VALUES (?, ?, ?, ?, ?, ?, 1, "
-                    + Schema.VERSION
-                    + ", 0, 0, 0, -1)"
-                : "UPDATE meta SET revision = ?, compacted = ?, compacting = ?, compact_cursor = ?,"
-                    + " cluster_id = ?, member_id = ?, indexed = -1");
-    statement.setLong(1, meta.revision());
-    statement.setLong(2, meta.compacted());
-    statement.setLong(3, meta.compacting());
-    statement.setLong(4, meta.compactCursor());
-    statement.setLong(5, meta.clusterId());
-    statement.setLong(6, meta.memberId());
-    statement.executeUpdate();
-  }
-
-  private static List<LogRow> page(Session session, long from, long end) throws SQLException {
-    PreparedStatement select = session.prepare(LOG_PAGE);
-    select.setLong(1, from);
-    select.setLong(2, end);
-    select.setInt(3, PAGE);
-    List<LogRow> rows = new ArrayList<>();
-    try (ResultSet result = select.executeQuery()) {
-      while (result.next()) {
-        KeyValue kv = Rows.keyValue(result, 1);
-        rows.add(new LogRow(result.getLong(2), result.getLong(7), kv.createRevision(), kv));
-      }
-    }
-    return rows;
-  }
-
-  private static void write(Dialect dialect, Session target, List<LogRow> rows)
-      throws SQLException {
-    if (rows.isEmpty()) {
-      return;
-    }
-    Map<Object, LogRow> live = new LinkedHashMap<>();
-    for (LogRow row : rows) {
-      KeyValue kv = row.kv();
-      live.put(kv.key(), row);
-    }
-    dialect.write(target, new Changes(rows, live.values(), new AttributeChanges()));
-  }
-
-  private static void copyLeases(Session source, Session target) throws SQLException {
-    PreparedStatement insert =
-        target.prepare("INSERT INTO lease (id, ttl, expires_at) VALUES (?, ?, ?)");
-    try (ResultSet rows = source.prepare("SELECT id, ttl, expires_at FROM lease").executeQuery()) {
-      while (rows.next()) {
-        insert.setLong(1, rows.getLong(1));
-        insert.setLong(2, rows.getLong(2));
-        insert.setLong(3, rows.getLong(3));
-        insert.executeUpdate();
-      }
-    }
-  }
-
-  /**
-   * Fills an empty database from a snapshot.
-   *
-   * @param file the snapshot, as {@code etcdctl snapshot save} writes it
-   * @return the revision that the store is at now
-   * @throws OpenException in one sentence, why it cannot be restored; nothing has been changed then
-   */
-  public static long restore(Path file, SqlOptions options) throws OpenException {
-    Path copy = null;
-    try {
-      copy = Files.createTempFile("harikube-restore", ".db");
-      verify(file, copy);
-      try (Session source = new Session(DriverManager.getConnection("jdbc:sqlite:" + copy))) {
-        Meta meta = readMeta(file, source);
-        fill(source, meta, options);
-        return meta.revision();
-      }
-    } catch (IOException e) {
-      throw new OpenException("cannot read the snapshot " + file + ": " + e, e);
-    } catch (SQLException e) {
-      throw new OpenException("cannot restore the snapshot " + file + ": " + e.getMessage(), e);
-    } finally {
-      delete(copy);
-    }
-  }
-
-  private static void delete(@Nullable Path file) {
-    if (file != null && !file.toFile().delete()) {
-      file.toFile().deleteOnExit();
-    }
-  }
-
-  /** Copies the database out of the snapshot; checks the checksum if there is one. */
-  private static void verify(Path file, Path copy) throws IOException, OpenException {
-    if (!Files.isRegularFile(file)) {
-      throw new OpenException("there is no snapshot " + file);
-    }
-    long size = Files.size(file);
-    boolean checksum = size % 512 == SHA_BYTES;
-    long data = checksum ? size - SHA_BYTES : size;
-    if (data == 0 || data % 512 != 0) {
-      throw new OpenException(file + " is not a snapshot, or is cut short");
-    }
-    MessageDigest sha = sha256();
-    byte[] found = new byte[SHA_BYTES];
-    try (InputStream in = Files.newInputStream(file);
-        FileChannel out = FileChannel.open(copy, StandardOpenOption.WRITE)) {
-      DigestInputStream digest = new DigestInputStream(in, sha);
-      out.transferFrom(Channels.newChannel(digest), 0, data);
-      if (checksum && in.readNBytes(found, 0, SHA_BYTES) != SHA_BYTES) {
-        throw new OpenException(file + " is cut short");
-      }
-    }
-    if (checksum && !Arrays.equals(sha.digest(), found)) {
-      throw new OpenException(file + " is damaged: its checksum does not fit");
-    }
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static Meta readMeta(Path file, Session source) throws OpenException {
-    int version;
-    try (ResultSet rows = source.prepare("SELECT schema_version FROM meta").executeQuery()) {
-      version = rows.next() ? rows.getInt(1) : 0;
-      if (version <= Schema.VERSION) {
-        Schema.upgrade(
-            new SqliteDialect(SqlOptions.of(new Endpoint.Sqlite(file)), StoreMetrics.NONE),
-            source,
-            version);
-        return Meta.read(source);
-      }
-    } catch (SQLException e) {
-      throw new OpenException(file + " is not a snapshot of a HariKube store", e);
-    }
-    throw new OpenException(
-        file
-            + " was written by a newer server: it has schema version "
-            + version
-            + ", this server knows "
-            + Schema.VERSION);
-  }
-
-  private static void fill(Session source, Meta meta, SqlOptions options)
-      throws OpenException, SQLException {
-    try (Dialect dialect = SqlStore.dialect(options, StoreMetrics.NONE)) {
-      dialect.prepare();
-      try (Session target = dialect.connectWriter()) {
-        dialect.begin(target);
-        if (dialect.hasSchema(target)) {
-          dialect.rollback(target);
-          throw new OpenException(
-              "the database at "
-                  + SqlStore.name(options.endpoint())
-                  + " already holds a store: restore into an empty one");
-        }
-        Schema.migrate(dialect, target);
-        writeMeta(target, meta, false);
-        long from = 0;
-        while (from >= 0) {
-          List<LogRow> rows = page(source, from, Ids.first(meta.revision() + 1));
-          write(dialect, target, rows);
-          from = rows.size() < PAGE ? -1 : rows.getLast().id() + 1;
-        }
-        copyLeases(source, target);
-        dialect.commit(target);
-      }
-    }
   }
 }

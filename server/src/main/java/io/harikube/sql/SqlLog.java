@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.Commit;
 import io.harikube.store.Event;
 import io.harikube.store.EventLog;
@@ -7,29 +8,31 @@ import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
+import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /** The table log as watches see it. */
 final class SqlLog implements EventLog {
+  private static final RareLine TOO_LARGE =
+      new RareLine(
+          LoggerFactory.getLogger(SqlLog.class),
+          Level.WARN,
+          Duration.ofMinutes(1),
+          "watches are told that it was compacted: {}");
+
   /** How many revisions one page looks at: bounds the work where few of them are in the range. */
   private static final int WINDOW = 20_000;
-
-  private static final int FETCH_ROWS = 200;
-  private static final String COLUMNS =
-      "SELECT l.key, l.id, l.create_revision, l.version, l.lease, l.value";
-  private static final String PREVIOUS =
-      """
-      , p.key, p.id, p.create_revision, p.version, p.lease, p.value
-      FROM log l LEFT JOIN log p ON p.id = l.prev""";
 
   private final Dialect dialect;
   private final Writer writer;
   private final SqlFailures failures;
+
+  /** What the events of one revision, which are not to be torn apart, may weigh. */
+  private final long revisionBytes = Runtime.getRuntime().maxMemory() / 8;
 
   SqlLog(Dialect dialect, Writer writer, SqlFailures failures) {
     this.dialect = dialect;
@@ -52,7 +55,7 @@ final class SqlLog implements EventLog {
                 .snapshot((session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
   }
 
-  private static Page read(
+  private Page read(
       Session session,
       Meta meta,
       KeyRange range,
@@ -66,41 +69,39 @@ final class SqlLog implements EventLog {
           Reason.COMPACTED, "revision " + from + " has been compacted up to " + meta.compacted());
     }
     long end = Math.min(Math.min(to, meta.revision()), from + WINDOW - 1);
-    String key = "l.key";
-    PreparedStatement select =
-        session.prepare(
-            COLUMNS
-                + (previous ? PREVIOUS : " FROM log l")
-                + " WHERE l.id >= ? AND l.id < ? AND "
-                + Rows.condition(key, range)
-                + " ORDER BY l.id");
-    select.setFetchSize(FETCH_ROWS);
-    select.setLong(1, Ids.first(from));
-    select.setLong(2, Ids.first(end + 1));
-    Rows.bind(select, 3, range);
-    List<Event> events = new ArrayList<>();
-    long bytes = 0;
-    try (ResultSet rows = select.executeQuery()) {
-      while (rows.next()) {
-        KeyValue kv = Rows.keyValue(rows, 1);
-        if (bytes >= maxBytes && kv.modRevision() != events.getLast().revision()) {
-          return new Page(events, kv.modRevision() - 1);
-        }
-        // What was before a revision is history that ends with the compaction of that revision.
-        Event event = event(kv, rows, previous && kv.modRevision() > meta.compacted());
-        bytes += event.weight();
-        events.add(event);
-      }
+    LogPages.Page page =
+        LogPages.revisions(
+            session,
+            new LogPages.Scan(range, Ids.first(from), Ids.first(end + 1), previous, false),
+            maxBytes,
+            Math.max(maxBytes, revisionBytes));
+    if (page.next() == Ids.first(from)) {
+      throw tooLarge(from);
     }
-    return new Page(events, Math.max(end, from - 1));
+    List<Event> events =
+        page.rows().stream().map(row -> event(row, meta.compacted())).toList();
+    return new Page(
+        events, page.next() < 0 ? Math.max(end, from - 1) : Ids.revision(page.next()) - 1);
   }
 
-  private static Event event(KeyValue kv, ResultSet rows, boolean previous) throws SQLException {
-    KeyValue shown = kv.version() == 0 ? KeyValue.deleted(kv.key(), kv.modRevision()) : kv;
-    if (!previous || rows.getLong(10) == 0) {
-      return new Event(shown, null);
-    }
-    return new Event(shown, Rows.keyValue(rows, 7));
+  /** What was before a revision is history that ends with the compaction of that revision. */
+  private static Event event(LogPages.Row row, long compacted) {
+    KeyValue kv = row.log().kv();
+    return new Event(
+        kv.version() == 0 ? KeyValue.deleted(kv.key(), kv.modRevision()) : kv,
+        kv.modRevision() > compacted ? row.previous() : null);
+  }
+
+  /**
+   * Who watches has to read anew, as after a compaction: nobody can be handed the events of this
+   * revision.
+   */
+  private StoreException tooLarge(long revision) {
+    String reason =
+        "the changes of revision %d take more than %d MiB with what was before them"
+            .formatted(revision, revisionBytes >> 20);
+    TOO_LARGE.write(reason);
+    return new StoreException(Reason.COMPACTED, reason);
   }
 
   @Override

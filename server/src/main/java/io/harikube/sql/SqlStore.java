@@ -38,9 +38,9 @@ public final class SqlStore implements Store {
   private final RangeReader ranges;
   private final Compactor compactor;
   private final Leases leases;
-  private final Pins pins;
   private final SqlLog log;
   private final Hashes hashes;
+  private final Snapshots snapshots;
   private final AttributeReader reader;
   private final AttributeIndex attributes;
   private final Identity identity;
@@ -62,13 +62,14 @@ public final class SqlStore implements Store {
     PrefixCounts prefixes = new PrefixCounts(meta.revision());
     this.writer = new Writer(dialect, session, writerId, meta, options, metrics, reader, prefixes);
     this.failures = new SqlFailures(dialect);
-    this.pins = new Pins(writer::published);
+    Pins pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);
     this.ranges = new RangeReader(dialect, pins, attributes, prefixes);
     this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
     this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl());
     this.log = new SqlLog(dialect, writer, failures);
     this.hashes = new Hashes(dialect, pins);
+    this.snapshots = new Snapshots(dialect, pins, failures);
   }
 
   /**
@@ -313,12 +314,8 @@ public final class SqlStore implements Store {
   @Override
   public void snapshot(SnapshotSink sink) throws IOException {
     long begin = System.nanoTime();
-    try {
-      Snapshots.save(dialect, pins, sink);
-      metrics.time(StoreMetrics.Time.SNAPSHOT, System.nanoTime() - begin);
-    } catch (SQLException e) {
-      throw new IOException("the snapshot failed: " + e.getMessage(), e);
-    }
+    snapshots.save(sink);
+    metrics.time(StoreMetrics.Time.SNAPSHOT, System.nanoTime() - begin);
   }
 
   @Override

@@ -115,11 +115,14 @@ public interface Store extends AutoCloseable {
   /**
    * A checksum over all keys and values at {@code revision}.
    *
-   * @param revision 0 for the current revision
+   * @param revision 0 for the current revision; a negative one is a revision without any key
    */
   Hash hash(long revision);
 
-  /** Writes the whole store, as of one revision, as a file that {@code harikube restore} reads. */
+  /**
+   * Writes the whole store, as of one revision, as a file that {@code harikube restore} reads. There
+   * is one such file at a time: others wait until it has been taken.
+   */
   void snapshot(SnapshotSink sink) throws IOException;
 
   /** Gives space that is no longer used back to the file system. */
@@ -164,5 +167,10 @@ public interface Store extends AutoCloseable {
      * @return where the bytes go
      */
     OutputStream begin(long size, long revision) throws IOException;
+
+    /** Whether nobody wants the snapshot any more. */
+    default boolean isCancelled() {
+      return false;
+    }
   }
 }

@@ -1,6 +1,7 @@
 package io.harikube.cli;
 
 import io.harikube.ops.StubStore;
+import io.harikube.sql.Restore;
 import io.harikube.sql.SqlOptions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -17,6 +18,7 @@ final class StubParts {
   final List<String> steps = new ArrayList<>();
   @Nullable SqlOptions opened;
   Parts.@Nullable Settings served;
+  Restore.@Nullable From restored;
   @Nullable IOException refusal;
   Runnable opening = () -> {};
 
@@ -36,8 +38,9 @@ final class StubParts {
           }
           return new Serving(settings.listen());
         },
-        (file, options) -> {
+        (file, options, from) -> {
           opened = options;
+          restored = from;
           return 7;
         },
         InstantSource.system());

@@ -112,7 +112,7 @@ class WholeServerTest {
 
     Path restored = folder.resolve("restored.db");
     assertThat(run("restore", snapshot.toString(), "--endpoint=sqlite://" + restored))
-        .isEqualTo("0: Restored sqlite://" + restored + " to revision 3.");
+        .isEqualTo("0: Restored sqlite://" + restored + " to revision 1000000003.");
     assertThat(run("restore", snapshot.toString(), "--endpoint=sqlite://" + restored))
         .startsWith("1: ")
         .endsWith(".");

@@ -2,6 +2,7 @@ package io.harikube.store;
 
 import static io.harikube.testing.Ops.delete;
 import static io.harikube.testing.Ops.put;
+import static io.harikube.testing.TestStore.refusal;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.testing.Await;
@@ -120,6 +121,33 @@ final class HashTest {
       other.compact(4);
       assertThat(other.store().hash(4).hash()).isEqualTo(hash(4));
       assertThat(other.store().hash(5).hash()).isEqualTo(hash(5));
+    }
+  }
+
+  @Test
+  void whatWasAskedForIsAnsweredAgainAfterLaterCompactions() {
+    if (database == Database.MODEL) {
+      return;
+    }
+    Store.Hash before = store.store().hash(3);
+    store.compact(3);
+    store.compact(4);
+    assertThat(store.store().hash(3)).isEqualTo(before);
+    assertThat(refusal(() -> store.store().hash(2))).isEqualTo(StoreException.Reason.COMPACTED);
+  }
+
+  @Test
+  void aNegativeRevisionHasNoKeys() {
+    if (database == Database.MODEL) {
+      return;
+    }
+    Store.Hash none = store.store().hash(-1);
+    store.compact(4);
+    assertThat(store.store().hash(-1).hash()).isEqualTo(none.hash()).isNotEqualTo(hash(0));
+    assertThat(none.hashRevision()).isEqualTo(-1);
+    assertThat(none.revision()).isEqualTo(5);
+    try (TestStore empty = database.open()) {
+      assertThat(empty.store().hash(0).hash()).isEqualTo(none.hash());
     }
   }
 }

@@ -2,7 +2,7 @@ package io.harikube.testing;
 
 import io.harikube.sql.FaultyDialect;
 import io.harikube.sql.OpenException;
-import io.harikube.sql.Snapshots;
+import io.harikube.sql.Restore;
 import io.harikube.sql.SqlOptions;
 import java.nio.file.Path;
 import java.util.function.UnaryOperator;
@@ -29,11 +29,17 @@ public enum Database {
     return new TestStore(new Place.Faulty(place(), faults), UnaryOperator.identity());
   }
 
-  /** A store on what a snapshot holds, whose clock is the one of the store it came from. */
+  /** A store that is what a snapshot holds; its clock is the one of the store it came from. */
   public TestStore restore(Path snapshot, TestStore source) throws OpenException {
+    return restore(snapshot, source, new Restore.Exact());
+  }
+
+  /** A store that begins with a snapshot. */
+  public TestStore restore(Path snapshot, TestStore source, Restore.From from)
+      throws OpenException {
     Place place = place();
     try {
-      long revision = Snapshots.restore(snapshot, place.options());
+      long revision = Restore.restore(snapshot, place.options(), from);
       TestStore store = new TestStore(place, UnaryOperator.identity(), source.clock());
       if (store.revision() != revision) {
         throw new AssertionError("restored at " + revision + ", opened at " + store.revision());
