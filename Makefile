@@ -40,6 +40,7 @@ $(lib)/harikube-server.jar: $(server_sources)
 	@$(with_jdk) $(mvn) -q -DskipTests package
 	@mkdir -p $(lib) && rm -f $(lib)/*.jar
 	@cp server/target/lib/*.jar $(lib)/ && cp server/target/harikube-server.jar $@
+	@$(with_jdk) $(launcher)/unpack-sqlite $(lib)
 
 # The launcher in the place where it will be used, and a server that is told to learn.
 $(bin)/harikube: $(launcher)/harikube $(lib)/find-jdk $(lib)/harikube-server.jar

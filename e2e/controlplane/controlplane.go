@@ -88,7 +88,7 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if c.pki, err = openPKI(filepath.Join(c.config.Data, "pki")); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(c.config.Data, "log"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(c.config.Data, "log"), 0o700); err != nil {
 		return err
 	}
 	store, err := c.startStore(ctx)

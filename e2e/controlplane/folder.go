@@ -7,12 +7,13 @@ import (
 	"syscall"
 )
 
-// lockFolder makes the folder and locks it until the file is closed or this process ends.
+// lockFolder makes the folder and locks it until the file is closed or this process ends. What is in it is
+// for its owner alone: every Secret of the cluster is.
 func lockFolder(folder string) (*os.File, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

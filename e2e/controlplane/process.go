@@ -33,7 +33,7 @@ type process struct {
 
 // startProcess starts a program of a folder; its exit is sent to exits.
 func startProcess(folder string, command command, log string, exits chan<- *process) (*process, error) {
-	output, err := os.Create(log)
+	output, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

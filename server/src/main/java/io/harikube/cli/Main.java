@@ -8,14 +8,18 @@ import io.harikube.sql.SqlStore;
 import io.harikube.store.MonotonicClock;
 import io.harikube.tls.TlsException;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
  * The command line. Exit codes: 0 if all went well, 1 with one sentence on stderr if the command
@@ -25,8 +29,11 @@ public final class Main {
   private static final int CANNOT = 1;
   private static final int USAGE = 2;
 
-  /** What stands between a scheme and the last @ may be a password. */
-  private static final Pattern LOGIN = Pattern.compile("://[^\\s'\"]*@");
+  /** What stands between a scheme and the last @ may be a password, with whatever characters. */
+  private static final Pattern LOGIN = Pattern.compile("://.*@", Pattern.DOTALL);
+
+  /** The name of an option, as opposed to its value. */
+  private static final Pattern NAME = Pattern.compile("(-[A-Za-z]|--[A-Za-z-]+)(=.*)?", Pattern.DOTALL);
 
   @Command(
       name = "harikube",
@@ -45,9 +52,15 @@ public final class Main {
   static Parts parts() {
     KubernetesSelectors selectors = new KubernetesSelectors(new KeySpace("/registry"));
     return new Parts(
-        (options, clock, metrics) -> SqlStore.open(options, clock, metrics, selectors),
+        (options, clock, metrics) -> {
+          SqliteLibrary.load();
+          return SqlStore.open(options, clock, metrics, selectors);
+        },
         (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
-        Restore::restore,
+        (snapshot, options, from) -> {
+          SqliteLibrary.load();
+          return Restore.restore(snapshot, options, from);
+        },
         new MonotonicClock());
   }
 
@@ -59,6 +72,8 @@ public final class Main {
             .addSubcommand(new RestoreCommand(environment, parts))
             .addSubcommand(new VersionCommand())
             .addSubcommand(new TrainCommand(parts));
+    commandLine.getSubcommands().values().forEach(Main::addHelp);
+    addHelp(commandLine);
     return commandLine
         .setDefaultValueProvider(new Environment(environment))
         .setCaseInsensitiveEnumValuesAllowed(false)
@@ -66,26 +81,55 @@ public final class Main {
         .setExecutionExceptionHandler((exception, command, result) -> cannot(exception, command));
   }
 
+  private static void addHelp(CommandLine command) {
+    if (!command.getCommandSpec().optionsMap().containsKey("--help")) {
+      command
+          .getCommandSpec()
+          .addOption(
+              OptionSpec.builder("-h", "--help")
+                  .usageHelp(true)
+                  .description("Show this help.")
+                  .build());
+    }
+  }
+
   private static int usage(ParameterException exception) {
     CommandLine command = exception.getCommandLine();
     PrintWriter err = command.getErr();
     String name = command.getCommandSpec().name();
-    String message = String.valueOf(exception.getMessage()).replaceAll("\\R.*", "");
+    String message =
+        exception instanceof UnmatchedArgumentException unmatched
+            ? unmatched(unmatched)
+            : LOGIN.matcher(String.valueOf(exception.getMessage())).replaceAll("://***@");
     err.println(
-        LOGIN.matcher(message).replaceAll("://***@")
+        message.replaceAll("\\R.*", "")
             + "; see harikube help"
             + (name.equals("harikube") ? "" : " " + name)
             + ".");
     return USAGE;
   }
 
+  /** Only names of options are repeated: anything else may be, or belong to, a password. */
+  private static String unmatched(UnmatchedArgumentException exception) {
+    List<String> names =
+        exception.getUnmatched().stream()
+            .map(NAME::matcher)
+            .filter(Matcher::matches)
+            .map(option -> "'" + option.group(1) + "'")
+            .toList();
+    return names.isEmpty()
+        ? "There is an argument too many"
+        : "Unknown option: " + String.join(", ", names);
+  }
+
   /** One line that begins and ends as a sentence does, whatever a database has put into it. */
   static String sentence(String message) {
     String line = message.strip().replaceAll("\\s*\\R\\s*", " ");
+    // Not a path, which would be another one then.
     String capital =
-        line.startsWith("/") || line.isEmpty()
-            ? line
-            : Character.toUpperCase(line.charAt(0)) + line.substring(1);
+        line.matches("[a-z]+[ ,:].*")
+            ? Character.toUpperCase(line.charAt(0)) + line.substring(1)
+            : line;
     return capital.endsWith(".") ? capital : capital + ".";
   }
 

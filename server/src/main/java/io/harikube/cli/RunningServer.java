@@ -10,6 +10,7 @@ import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlOptions;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
+import io.harikube.tls.ExpiryWatch;
 import io.harikube.tls.PemFiles;
 import io.harikube.tls.TlsException;
 import java.io.IOException;
@@ -19,6 +20,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -39,6 +41,7 @@ final class RunningServer implements AutoCloseable {
   private boolean closed;
 
   private final Metrics metrics = new Metrics();
+  private final CompletableFuture<String> ended = new CompletableFuture<>();
   private int port = -1;
   private @Nullable InetSocketAddress opsAddress;
 
@@ -72,17 +75,25 @@ final class RunningServer implements AutoCloseable {
               + " needs --server-cert-file and --server-key-file.");
     }
     OpsServer ops = bindOps(options, tls ? pem : null);
+    ExpiryWatch expiry =
+        new ExpiryWatch(
+            pem,
+            parts.clock(),
+            Executors.newSingleThreadScheduledExecutor(
+                Thread.ofPlatform().daemon().name("certificates").factory()));
+    add(expiry);
+    expiry.start();
     listen.claim();
 
     MemoryBudget budget = new MemoryBudget(answerBytes(options));
     Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
     add(store);
+    var _ = store.ended().thenAccept(ended::complete);
     metrics.observe(
         store,
         endpoint instanceof Endpoint.Sqlite sqlite ? sqlite.file() : null,
         options.quotaBackendBytes,
-        budget,
-        parts.clock());
+        budget);
     if (options.compactInterval.isPositive()) {
       AutoCompactor compactor =
           new AutoCompactor(
@@ -130,6 +141,14 @@ final class RunningServer implements AutoCloseable {
         store.revision(),
         ops == null ? "no metrics" : "metrics and health on " + address(ops.address()),
         (System.nanoTime() - begin) / 1_000_000);
+    if (options.trustedCaFile == null
+        && listen.socket() instanceof InetSocketAddress tcp
+        && !tcp.getAddress().isLoopbackAddress()) {
+      LOG.warn(
+          "Whoever reaches {} can read and write everything: clients need no certificate without"
+              + " --trusted-ca-file.",
+          listen.text());
+    }
   }
 
   /** Binds the operators' port before anything else is done; closed last. */
@@ -207,6 +226,11 @@ final class RunningServer implements AutoCloseable {
   /** Where metrics and health checks are served; null for nowhere. */
   @Nullable InetSocketAddress opsAddress() {
     return opsAddress;
+  }
+
+  /** Completed, with a sentence that says why, when this server can never serve again. */
+  CompletableFuture<String> ended() {
+    return ended;
   }
 
   private void add(AutoCloseable part) throws StartException {

@@ -21,6 +21,15 @@ import picocli.CommandLine.Spec;
     sortOptions = false)
 final class ServerCommand implements Callable<Integer> {
   private static final Logger LOG = LoggerFactory.getLogger(ServerCommand.class);
+
+  /** The exit code of a server that has lost its database to another one. */
+  private static final int ENDED = 4;
+
+  // What is larger than these is a slip, and would take all memory.
+  private static final int MAX_REQUEST_BYTES = 1 << 30;
+  private static final int MAX_BATCH = 1_000_000;
+  private static final int MAX_CONNECTIONS = 10_000;
+
   private static final Duration SHUTDOWN = Duration.ofSeconds(10);
 
   @Mixin ServerOptions options = new ServerOptions();
@@ -35,14 +44,23 @@ final class ServerCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() throws StartException, OpenException, TlsException, InterruptedException {
-    check("--max-request-bytes", options.maxRequestBytes);
-    check("--max-txn-ops", options.maxTxnOps);
-    check("--compact-batch-size", options.compactBatchSize);
-    check("--watch-progress-notify-interval", options.progressInterval.toMillis());
-    if (options.quotaBackendBytes < 0) {
-      throw new ParameterException(
-          spec.commandLine(), "--quota-backend-bytes has to be 0 or greater");
+  public Integer call() throws Exception {
+    check("--max-request-bytes", options.maxRequestBytes, 1, MAX_REQUEST_BYTES);
+    check("--max-txn-ops", options.maxTxnOps, 1, Integer.MAX_VALUE);
+    check("--max-answer-bytes", options.maxAnswerBytes, 0, Long.MAX_VALUE);
+    check("--quota-backend-bytes", options.quotaBackendBytes, 0, Long.MAX_VALUE);
+    check("--compact-batch-size", options.compactBatchSize, 1, MAX_BATCH);
+    check("--compact-min-retain", options.compactMinRetain, 0, Long.MAX_VALUE);
+    check("--compact-interval", options.compactInterval.toNanos(), 0, Long.MAX_VALUE);
+    check("--compact-timeout", options.compactTimeout.toNanos(), 0, Long.MAX_VALUE);
+    check("--slow-sql-threshold", options.slowSqlThreshold.toNanos(), 0, Long.MAX_VALUE);
+    check(
+        "--datastore-max-open-connections",
+        options.maxOpenConnections,
+        Integer.MIN_VALUE,
+        MAX_CONNECTIONS);
+    if (options.progressInterval.toMillis() <= 0) {
+      throw wrong("--watch-progress-notify-interval has to be 1ms or longer");
     }
     Logging.configure(options.logFormat, options.debug);
     RunningServer server = new RunningServer();
@@ -55,14 +73,27 @@ final class ServerCommand implements Callable<Integer> {
         throw e;
       }
     }
+    String reason = Main.sentence(server.ended().get());
+    if (removed(hook)) {
+      LOG.error("This server ends, to be started again by what supervises it: {}", reason);
+      end(server, ENDED);
+    }
     new CountDownLatch(1).await();
     return 0;
   }
 
-  private void check(String option, long value) {
-    if (value <= 0) {
-      throw new ParameterException(spec.commandLine(), option + " has to be greater than 0");
+  private void check(String option, long value, long least, long most) {
+    if (value < least) {
+      throw wrong(
+          option + " has to be " + (least == 0 ? "0 or greater" : "greater than " + (least - 1)));
     }
+    if (value > most) {
+      throw wrong(option + " has to be " + most + " or less");
+    }
+  }
+
+  private ParameterException wrong(String sentence) {
+    return new ParameterException(spec.commandLine(), sentence);
   }
 
   /** Whether the hook will not run: not if a signal has come meanwhile. */
@@ -77,6 +108,11 @@ final class ServerCommand implements Callable<Integer> {
   /** On a signal: the JVM would end with 128 and its number, but the server was asked to end. */
   private static void shutDown(RunningServer server) {
     LOG.info("Shutting down.");
+    end(server, 0);
+  }
+
+  /** Closes the server and ends the process, with {@code code}, 1 if it should be 0 but that takes too long. */
+  private static void end(RunningServer server, int code) {
     Thread closing = Thread.ofPlatform().daemon().name("closing").start(server::close);
     boolean closed = false;
     try {
@@ -89,6 +125,6 @@ final class ServerCommand implements Callable<Integer> {
     } else {
       LOG.warn("The shutdown takes longer than {} and is cut off; no data is lost.", SHUTDOWN);
     }
-    Runtime.getRuntime().halt(closed ? 0 : 1);
+    Runtime.getRuntime().halt(closed || code != 0 ? code : 1);
   }
 }

@@ -11,7 +11,10 @@ import io.harikube.etcd.proto.AlarmType;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Selectors;
 import io.harikube.store.Store;
+import io.harikube.tls.RefusedClients;
 import io.harikube.watch.WatchStream;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -66,7 +69,21 @@ public final class EtcdServer implements AutoCloseable {
     this.address = ListenAddress.parse(options.listen);
     this.grace = options.grace;
     this.acceptors = eventLoops("etcd-accept", 1);
-    this.workers = eventLoops("etcd-net", Runtime.getRuntime().availableProcessors());
+    this.workers =
+        new MultiThreadIoEventLoopGroup(
+            Runtime.getRuntime().availableProcessors(),
+            new DefaultThreadFactory("etcd-net", true),
+            NioIoHandler.newFactory()) {
+          private final RefusedClients refused = new RefusedClients();
+
+          @Override
+          public ChannelFuture register(Channel channel) {
+            if (options.tls != null) {
+              channel.pipeline().addFirst(refused);
+            }
+            return super.register(channel);
+          }
+        };
 
     Store store = options.store;
     var loops = new EventLoops(workers);

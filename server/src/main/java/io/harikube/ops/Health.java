@@ -1,32 +1,24 @@
 package io.harikube.ops;
 
-import io.harikube.store.Bytes;
-import io.harikube.store.KeyRange;
-import io.harikube.store.MemoryBudget;
-import io.harikube.store.RangeQuery;
 import io.harikube.store.Store;
-import io.harikube.store.StoreException;
-import io.harikube.store.Txn;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether the store answers. Every check has a deadline, and its own memory: neither a database
- * that hangs nor large answers in flight hold it up. Source of the checks: etcd's
- * etcdhttp/health.go.
+ * Whether the store answers. Every check has a deadline, and none waits behind requests of clients:
+ * reads have a connection of their own, and the one write is as small as writes are. Names of the
+ * checks and the ways to ask for them are those of etcd's etcdhttp/health.go; {@code write} is
+ * ours.
  */
 final class Health {
-  private static final Bytes KEY = Bytes.of("health");
-
   /** One look; the answer is null if all is well, or what is wrong. */
   @FunctionalInterface
   interface Check {
@@ -36,7 +28,15 @@ final class Health {
   private final Store store;
   private final Supplier<List<String>> alarms;
   private final Duration deadline;
-  private final MemoryBudget budget = new MemoryBudget(1 << 20);
+  private final Question<Read> read;
+  private final Question<Boolean> write;
+
+  /**
+   * A read of the database.
+   *
+   * @param current whether it has everything that was acknowledged before
+   */
+  private record Read(boolean current) {}
 
   /**
    * @param alarms the names of the alarms that are set
@@ -45,20 +45,35 @@ final class Health {
     this.store = store;
     this.alarms = alarms;
     this.deadline = deadline;
+    this.read = new Question<>("health-read", deadline, this::askToRead);
+    this.write = new Question<>("health-write", deadline, this::askToWrite);
   }
 
-  /** What a failing check says about the process: a restart mends it. */
+  private Read askToRead() {
+    long acknowledged = store.revision();
+    return new Read(store.status().revision() >= acknowledged);
+  }
+
+  private boolean askToWrite() throws ExecutionException, InterruptedException {
+    store.probe().get();
+    return true;
+  }
+
+  /**
+   * What a failing check says about the process: only a restart mends it. Nothing is asked of the
+   * database, which a restart does not bring back; it is read as soon as it is there.
+   */
   Map<String, Check> live() {
-    // Restarting this process does not bring a database back: only a check that hangs counts.
-    return Map.of("serializable_read", () -> within(() -> read(true)));
+    return Map.of("serializable_read", () -> store.ended().getNow(null));
   }
 
   /** What a failing check says about the service: it cannot be used now. */
   Map<String, Check> ready() {
     Map<String, Check> checks = new LinkedHashMap<>();
     checks.put("data_corruption", this::corruption);
-    checks.put("serializable_read", () -> within(() -> read(false)));
-    checks.put("linearizable_read", () -> within(this::readThroughWriter));
+    checks.put("serializable_read", () -> failure(read));
+    checks.put("linearizable_read", this::stale);
+    checks.put("write", () -> failure(write));
     checks.put("non_learner", () -> null);
     return checks;
   }
@@ -67,7 +82,7 @@ final class Health {
    * The check of {@code /health}.
    *
    * @param excluded alarms that do not count
-   * @param serializable whether a read that does not go through the writer is enough
+   * @param serializable whether a read is enough
    */
   @Nullable String failure(Set<String> excluded, boolean serializable) {
     for (String alarm : alarms.get()) {
@@ -75,7 +90,10 @@ final class Health {
         return "ALARM " + alarm;
       }
     }
-    String failure = within(serializable ? () -> read(false) : this::readThroughWriter);
+    String failure = serializable ? failure(read) : stale();
+    if (failure == null && !serializable) {
+      failure = failure(write);
+    }
     return failure == null ? null : "RANGE ERROR:" + failure;
   }
 
@@ -83,60 +101,36 @@ final class Health {
     return alarms.get().contains("CORRUPT") ? "alarm activated: CORRUPT" : null;
   }
 
-  private @Nullable String read(boolean unavailableIsFine) {
-    try (MemoryBudget.Share share = budget.open()) {
-      store.range(query(), share);
-      return null;
-    } catch (StoreException e) {
-      return unavailableIsFine && e.reason() == StoreException.Reason.UNAVAILABLE ? null : text(e);
-    }
-  }
-
-  private @Nullable String readThroughWriter() {
-    try (MemoryBudget.Share share = budget.open()) {
-      store
-          .txn(Txn.of(new Txn.Range(query())), share)
-          .get(deadline.toMillis(), TimeUnit.MILLISECONDS);
-      return null;
-    } catch (ExecutionException e) {
-      return text(e.getCause());
-    } catch (TimeoutException e) {
-      return late();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return "interrupted";
-    }
-  }
-
-  private static RangeQuery query() {
-    RangeQuery all = RangeQuery.of(KeyRange.single(KEY)).withLimit(1);
-    return new RangeQuery(all.range(), 1, 0, all.target(), all.order(), true, false, 0, 0, 0, 0);
-  }
-
-  private @Nullable String within(Check check) {
-    FutureTask<@Nullable String> task = new FutureTask<>(check::failure);
-    Thread thread = Thread.ofVirtual().name("health").start(task);
+  private @Nullable String stale() {
     try {
-      return task.get(deadline.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (ExecutionException e) {
-      return text(e.getCause());
-    } catch (TimeoutException e) {
-      thread.interrupt();
-      return late();
-    } catch (InterruptedException e) {
-      thread.interrupt();
-      Thread.currentThread().interrupt();
-      return "interrupted";
+      return read.ask().current ? null : "the database is behind what it had acknowledged";
+    } catch (ExecutionException | TimeoutException | InterruptedException e) {
+      return text(e);
     }
   }
 
-  private String late() {
-    return "the store did not answer within " + deadline.toMillis() + " ms";
+  private @Nullable String failure(Question<?> question) {
+    try {
+      var _ = question.ask();
+      return null;
+    } catch (ExecutionException | TimeoutException | InterruptedException e) {
+      return text(e);
+    }
   }
 
-  private static String text(@Nullable Throwable failure) {
-    return failure == null || failure.getMessage() == null
-        ? String.valueOf(failure)
-        : String.valueOf(failure.getMessage());
+  private String text(Exception failure) {
+    if (failure instanceof TimeoutException) {
+      return "the store did not answer within " + deadline.toMillis() + " ms";
+    }
+    if (failure instanceof InterruptedException) {
+      Thread.currentThread().interrupt();
+      return "interrupted";
+    }
+    Throwable cause = failure;
+    while ((cause instanceof ExecutionException || cause instanceof CompletionException)
+        && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause.getMessage() == null ? cause.toString() : cause.getMessage();
   }
 }

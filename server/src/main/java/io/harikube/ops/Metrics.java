@@ -2,6 +2,7 @@ package io.harikube.ops;
 
 import static java.util.Objects.requireNonNull;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
 import io.harikube.store.StoreMetrics;
@@ -17,13 +18,15 @@ import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.MetricSnapshots;
 import java.nio.file.Path;
-import java.time.InstantSource;
+import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.DoubleConsumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
 
 /**
  * All {@link Metric}s, in a registry of their own. Safe for any thread; counting takes no lock.
@@ -31,6 +34,13 @@ import org.jspecify.annotations.Nullable;
  * <p>A level that nobody has supplied is not published: no value is better than a false one.
  */
 public final class Metrics implements StoreMetrics {
+  private static final RareLine FAILED =
+      new RareLine(
+          LoggerFactory.getLogger(Metrics.class),
+          org.slf4j.event.Level.WARN,
+          Duration.ofMinutes(1),
+          "The metric {} cannot be read.");
+
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final Map<Metric, Counter> counters = new EnumMap<>(Metric.class);
   private final Map<Metric, Gauge> gauges = new EnumMap<>(Metric.class);
@@ -98,25 +108,30 @@ public final class Metrics implements StoreMetrics {
               .name(metric.fullName)
               .help(metric.help)
               .callback(
-                  callback -> {
-                    DoubleSupplier level = levels.get(metric);
-                    if (level != null) {
-                      callback.call(level.getAsDouble());
-                    }
-                  })
+                  callback -> supply(metric, callback::call))
               .register(registry);
       case TOTAL ->
           CounterWithCallback.builder()
               .name(metric.fullName)
               .help(metric.help)
               .callback(
-                  callback -> {
-                    DoubleSupplier total = levels.get(metric);
-                    if (total != null) {
-                      callback.call(total.getAsDouble());
-                    }
-                  })
+                  callback -> supply(metric, callback::call))
               .register(registry);
+    }
+  }
+
+  /** A level that fails is not published; the others are. */
+  private void supply(Metric metric, DoubleConsumer callback) {
+    DoubleSupplier level = levels.get(metric);
+    if (level != null) {
+      double value;
+      try {
+        value = level.getAsDouble();
+      } catch (RuntimeException e) {
+        FAILED.write(metric.fullName, e);
+        return;
+      }
+      callback.accept(value);
     }
   }
 
@@ -164,8 +179,8 @@ public final class Metrics implements StoreMetrics {
    * @param budget what the answers in flight are counted against
    */
   public void observe(
-      Store store, @Nullable Path file, long quotaBytes, MemoryBudget budget, InstantSource clock) {
-    StoreGauges.register(this, store, file, quotaBytes, budget, clock);
+      Store store, @Nullable Path file, long quotaBytes, MemoryBudget budget) {
+    StoreGauges.register(this, store, file, quotaBytes, budget);
   }
 
   @Override

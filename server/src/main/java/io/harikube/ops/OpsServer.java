@@ -14,6 +14,9 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.zip.GZIPOutputStream;
 import javax.net.ssl.SSLContext;
@@ -22,9 +25,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * The HTTP server of operators: {@code /health}, {@code /livez}, {@code /readyz}, {@code /version}
  * and {@code /metrics}. It is bound when it is made, so that a busy port is known before anything
- * else has happened, and answers from {@link #start} on, each request on a virtual thread.
+ * else has happened, and answers from {@link #start} on.
+ *
+ * <p>Requests have threads of the platform: the carriers of virtual ones may all be held by a
+ * database in native code, just when somebody wants to know. Only what goes beyond some dozens at
+ * once, connections on which nothing comes, gets virtual threads.
  */
 public final class OpsServer implements AutoCloseable {
+  private static final int THREADS = 32;
   private static final Duration DEADLINE = Duration.ofSeconds(5);
   private static final String VERSIONS =
       "{\"etcdserver\":\"%s\",\"etcdcluster\":\"%s\",\"storage\":\"%s\"}"
@@ -41,12 +49,20 @@ public final class OpsServer implements AutoCloseable {
   }
 
   private final HttpServer server;
-  private final ExecutorService requests;
+  private final ExecutorService surplus =
+      Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("ops-surplus-", 0).factory());
+  private final ExecutorService requests =
+      new ThreadPoolExecutor(
+          0,
+          THREADS,
+          30,
+          TimeUnit.SECONDS,
+          new SynchronousQueue<>(),
+          Thread.ofPlatform().daemon().name("ops-", 0).factory(),
+          (request, _) -> surplus.execute(request));
 
   private OpsServer(HttpServer server) {
     this.server = server;
-    this.requests =
-        Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("ops-", 0).factory());
     server.setExecutor(requests);
   }
 
@@ -104,7 +120,12 @@ public final class OpsServer implements AutoCloseable {
 
   private static void metrics(HttpExchange exchange, Metrics metrics) throws IOException {
     @Nullable String accept = exchange.getRequestHeaders().getFirst("Accept");
-    ExpositionFormatWriter writer = ExpositionFormats.init().findWriter(accept);
+    ExpositionFormats formats = ExpositionFormats.init();
+    ExpositionFormatWriter writer = formats.findWriter(accept);
+    if (!writer.isAvailable()) {
+      // Who asks for protobuf takes text as well.
+      writer = formats.getPrometheusTextFormatWriter();
+    }
     ByteArrayOutputStream scrape = new ByteArrayOutputStream(64 << 10);
     writer.write(scrape, metrics.scrape());
     byte[] text = scrape.toByteArray();
@@ -132,5 +153,6 @@ public final class OpsServer implements AutoCloseable {
   public void close() {
     server.stop(0);
     requests.shutdownNow();
+    surplus.shutdownNow();
   }
 }

@@ -78,8 +78,8 @@ final class Recovery {
 
   /** Tries once; answers null if the database cannot be used yet. */
   @Nullable Found attempt() {
-    connection.discard();
     try {
+      connection.reopen();
       return connection.transaction(this::retake);
     } catch (SQLException e) {
       full = causedByFull(e);

@@ -296,6 +296,17 @@ public final class SqlStore implements Store {
   }
 
   @Override
+  public CompletableFuture<?> probe() {
+    return writer.submit(
+        new Job<>(
+            Set.of(),
+            batch -> {
+              batch.markDirty();
+              return true;
+            }));
+  }
+
+  @Override
   public Hash hash(long revision) {
     return timed(StoreMetrics.Time.HASH, () -> failures.call(() -> hashes.hash(revision)));
   }

@@ -245,6 +245,10 @@ final class Writer implements AutoCloseable {
     Batch batch = new Batch(dialect, meta, eventBytes, hasAttributes);
     long begin = System.nanoTime();
     committing = false;
+    if (!connection.isOpen()) {
+      lost(round, batch, "it was closed after a failure");
+      return;
+    }
     try {
       switch (end(round, batch)) {
         case UNCHANGED -> {

@@ -9,8 +9,9 @@ import org.slf4j.LoggerFactory;
  * The connection of the writer, and the one place where its transactions begin and end.
  *
  * <p>A transaction ends in one of three ways: the work has committed it, it is rolled back, or,
- * whenever it is not known what state the connection is in, the connection is closed and a new one
- * is opened for the next. So nothing that a transaction has left behind is ever part of another.
+ * whenever it is not known what state the connection is in, the connection is closed. So nothing
+ * that a transaction has left behind is ever part of another. A new connection may lead to another
+ * database: it is {@link Recovery} that opens it.
  *
  * <p>For the writer's thread alone, but {@link #close}.
  */
@@ -53,11 +54,11 @@ final class WriterConnection implements AutoCloseable {
   /**
    * Runs {@code work} in a transaction.
    *
-   * @throws SQLException also if there is no connection and none can be opened
+   * @throws IllegalStateException if the connection has been closed
    */
   <T extends @Nullable Object, X extends Exception> T transaction(Work<T, X> work)
       throws SQLException, X {
-    Session current = open();
+    Session current = opened();
     Transaction transaction = new Transaction(current);
     boolean goesOn = false;
     try {
@@ -86,7 +87,7 @@ final class WriterConnection implements AutoCloseable {
   void maintain(Maintenance work) throws SQLException {
     boolean well = false;
     try {
-      work.run(open());
+      work.run(opened());
       well = true;
     } finally {
       if (!well) {
@@ -110,17 +111,25 @@ final class WriterConnection implements AutoCloseable {
     }
   }
 
-  private Session open() throws SQLException {
+  private Session opened() {
     Session current = session;
     if (current == null) {
-      current = dialect.connectWriter();
-      session = current;
+      throw new IllegalStateException("the connection has been closed");
     }
     return current;
   }
 
-  /** Closes the connection; the next transaction opens another. */
-  void discard() {
+  boolean isOpen() {
+    return session != null;
+  }
+
+  /** Opens another connection in place of the one that there is. */
+  void reopen() throws SQLException {
+    discard();
+    session = dialect.connectWriter();
+  }
+
+  private void discard() {
     Session current = session;
     session = null;
     if (current != null) {

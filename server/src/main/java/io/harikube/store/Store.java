@@ -129,6 +129,14 @@ public interface Store extends AutoCloseable {
   void defragment();
 
   /**
+   * Writes what no client sees, durably, as the writer writes everything: for health checks. It
+   * takes no revision. Fails for whatever reason a put would fail now.
+   */
+  default CompletableFuture<?> probe() {
+    return CompletableFuture.completedFuture(true);
+  }
+
+  /**
    * Completed, with one sentence that says why, when this process can never again use the database:
    * another server has taken it over. From then on every call fails with {@code UNAVAILABLE}.
    */

@@ -7,6 +7,7 @@ import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslProvider;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.cert.X509Certificate;
 import java.util.List;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
@@ -59,9 +60,14 @@ public final class PemFiles {
     return new PemFiles(keys, authorities);
   }
 
+  /** The certificate as it is now, with those that lead to an authority; empty for none. */
+  List<X509Certificate> chain() {
+    return keys == null ? List.of() : keys.chain();
+  }
+
   /**
    * A context for gRPC: TLS 1.2 or newer; with authorities, clients have to present a certificate
-   * of one of them.
+   * of one of them on every connection.
    */
   public SslContext grpcServer() throws TlsException {
     if (keys == null) {
@@ -71,8 +77,9 @@ public final class PemFiles {
     if (authorities != null) {
       builder.trustManager(authorities).clientAuth(ClientAuth.REQUIRE);
     }
+    GrpcSslContexts.configure(builder, SslProvider.JDK);
     try {
-      return GrpcSslContexts.configure(builder, SslProvider.JDK).build();
+      return authorities == null ? builder.build() : new UnresumedContext(builder::build);
     } catch (SSLException e) {
       throw new TlsException("The TLS context cannot be made: " + e.getMessage() + ".", e);
     }

@@ -5,6 +5,7 @@ import java.security.Principal;
 import java.security.PrivateKey;
 import java.security.cert.X509Certificate;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.X509ExtendedKeyManager;
@@ -24,6 +25,11 @@ final class ReloadedKeyManager extends X509ExtendedKeyManager {
 
   ReloadedKeyManager(Reloaded<Identity> source) {
     this.source = source;
+  }
+
+  /** The certificate that is presented now, with those that lead to an authority. */
+  List<X509Certificate> chain() {
+    return source.get().chain();
   }
 
   private Numbered current() {

@@ -29,12 +29,21 @@ final class Child implements AutoCloseable {
 
   /** Waits until it serves. */
   Child(String... options) throws IOException {
+    this(Path.of(System.getProperty("java.io.tmpdir")), options);
+  }
+
+  /**
+   * Waits until it serves.
+   *
+   * @param temporary its folder for temporary files
+   */
+  Child(Path temporary, String... options) throws IOException {
     List<String> arguments =
         new ArrayList<>(
             List.of(
                 "server", "--listen-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0"));
     arguments.addAll(List.of(options));
-    process = start(Main.class, arguments.toArray(new String[0]));
+    process = start(temporary, Main.class, arguments.toArray(new String[0]));
     err = process.errorReader();
     List<String> before = new ArrayList<>();
     String line = err.readLine();
@@ -56,6 +65,11 @@ final class Child implements AutoCloseable {
   }
 
   static Process start(Class<?> main, String... arguments) throws IOException {
+    return start(Path.of(System.getProperty("java.io.tmpdir")), main, arguments);
+  }
+
+  private static Process start(Path temporary, Class<?> main, String... arguments)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
@@ -64,6 +78,7 @@ final class Child implements AutoCloseable {
             "--sun-misc-unsafe-memory-access=allow",
             "-XX:TieredStopAtLevel=1",
             "-Xmx256m",
+            "-Djava.io.tmpdir=" + temporary,
             "-cp"));
     command.add(
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
@@ -100,6 +115,12 @@ final class Child implements AutoCloseable {
     assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).as(lines.toString()).isZero();
     return lines;
+  }
+
+  /** Kills it, and waits until it is gone. */
+  void kill9() throws InterruptedException {
+    process.destroyForcibly();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
   }
 
   @Override

@@ -11,11 +11,13 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 
@@ -41,12 +43,30 @@ class MainTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "server --no-such=1 | Unknown option: '--no-such=1'; see harikube help server.",
-        "server surplus | Unmatched argument at index 1: 'surplus'; see harikube help server.",
+        "server --no-such=1 | Unknown option: '--no-such'; see harikube help server.",
+        "server surplus | There is an argument too many; see harikube help server.",
         "server --endpoin=postgres://u:geheim@h/db"
-            + " | Unknown option: '--endpoin=postgres://***@h/db'; see harikube help server.",
+            + " | Unknown option: '--endpoin'; see harikube help server.",
+        "server --endpoin=postgres://u:p''w@h/db -x 1 -pgeheim"
+            + " | Unknown option: '--endpoin', '-x'; see harikube help server.",
+        "server --datastore-password=geheim"
+            + " | Unknown option: '--datastore-password'; see harikube help server.",
+        "server --datastore-password geheim"
+            + " | Unknown option: '--datastore-password'; see harikube help server.",
         "server postgres://u:ge@he:im@h/db"
-            + " | Unmatched argument at index 1: 'postgres://***@h/db'; see harikube help server.",
+            + " | There is an argument too many; see harikube help server.",
+        "server --skip-verify=postgres://u:it''s@h/db | Invalid value for option '--skip-verify':"
+            + " 'postgres://***@h/db' is not a boolean; see harikube help server.",
+        "server --max-request-bytes=2147483647"
+            + " | --max-request-bytes has to be 1073741824 or less; see harikube help server.",
+        "server --datastore-max-open-connections=2147483647 | --datastore-max-open-connections has"
+            + " to be 10000 or less; see harikube help server.",
+        "server --max-answer-bytes=-1"
+            + " | --max-answer-bytes has to be 0 or greater; see harikube help server.",
+        "server --compact-interval=-1s"
+            + " | --compact-interval has to be 0 or greater; see harikube help server.",
+        "server --compact-min-retain=-1"
+            + " | --compact-min-retain has to be 0 or greater; see harikube help server.",
         "server --max-txn-ops=x | Invalid value for option '--max-txn-ops': 'x' is not an int;"
             + " see harikube help server.",
         "server --max-txn-ops=0"
@@ -91,6 +111,28 @@ class MainTest {
     Outcome outcome = run("help", "server");
     assertThat(outcome.out).contains("--listen-address=<address>", "--compact-min-retain");
     assertThat(outcome.code).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--help", "-h", "help"})
+  void helpIsWhereItIsLookedFor(String option) {
+    Outcome outcome = run(option);
+    assertThat(outcome.out).contains("server", "restore", "version");
+    assertThat(outcome.code).isZero();
+    for (String command : List.of("server", "restore", "version")) {
+      Outcome of = option.equals("help") ? run(option, command) : run(command, option);
+      assertThat(of.out).startsWith("Usage: harikube " + command);
+      assertThat(of.err).isEmpty();
+      assertThat(of.code).isZero();
+    }
+  }
+
+  @Test
+  void aSentenceBeginsWithACapitalUnlessItIsAPath() {
+    assertThat(Main.sentence("the database is\n  in use")).isEqualTo("The database is in use.");
+    assertThat(Main.sentence("data/snap.db is damaged")).isEqualTo("data/snap.db is damaged.");
+    assertThat(Main.sentence("./snap.db is damaged")).isEqualTo("./snap.db is damaged.");
+    assertThat(Main.sentence("snap.db is damaged.")).isEqualTo("snap.db is damaged.");
   }
 
   @Test
@@ -156,5 +198,24 @@ class MainTest {
     assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(child.exitValue()).isZero();
     assertThat(child.inputReader().lines()).isEmpty();
+  }
+
+  @Test
+  void aChildThatHasLostItsDatabaseSaysSoAndEndsWithACodeOfItsOwn() throws Exception {
+    Process child =
+        child("server", "--listen-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0");
+    try (BufferedReader err = child.errorReader()) {
+      assertThat(err.readLine()).contains("serves etcd");
+      child.getOutputStream().close();
+      assertThat(err.readLine())
+          .contains("ERROR")
+          .endsWith(
+              "This server ends, to be started again by what supervises it: Another server has"
+                  + " taken the database over.");
+      assertThat(err.readLine()).contains("Shut down.");
+      assertThat(err.readLine()).isNull();
+    }
+    assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(child.exitValue()).isEqualTo(4);
   }
 }

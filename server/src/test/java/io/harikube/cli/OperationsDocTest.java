@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
 import java.util.stream.Collectors;
@@ -25,14 +26,14 @@ class OperationsDocTest {
   void options() throws IOException {
     CommandLine main = Main.commandLine(Map.of(), new StubParts().parts());
     for (Map.Entry<String, CommandLine> command : main.getSubcommands().entrySet()) {
-      if (command.getValue().getCommandSpec().options().isEmpty()
+      if (options(command.getValue()).isEmpty()
           || command.getKey().equals("help")) {
         continue;
       }
       StringJoiner table = new StringJoiner("\n");
       table.add("| option | default | environment | meaning |");
       table.add("|---|---|---|---|");
-      for (OptionSpec option : command.getValue().getCommandSpec().options()) {
+      for (OptionSpec option : options(command.getValue())) {
         table.add(
             "| `%s` | %s | %s | %s |"
                 .formatted(
@@ -46,6 +47,10 @@ class OperationsDocTest {
       }
       check(command.getKey() + "-options", table.toString());
     }
+  }
+
+  private static List<OptionSpec> options(CommandLine command) {
+    return command.getCommandSpec().options().stream().filter(o -> !o.usageHelp()).toList();
   }
 
   @Test

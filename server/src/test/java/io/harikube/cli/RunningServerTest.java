@@ -277,6 +277,33 @@ class RunningServerTest {
   }
 
   @Test
+  void whoServesEverybodyIsTold() throws Exception {
+    Files3 files = new Certificates().write(folder, "server");
+    String certificate = "--server-cert-file=" + files.certificate();
+    String key = "--server-key-file=" + files.key();
+    start("--listen-address=0.0.0.0:0", OPS).close();
+    start("--listen-address=:0", OPS, certificate, key).close();
+    assertThat(log.list)
+        .extracting(ILoggingEvent::getFormattedMessage)
+        .filteredOn(line -> !line.contains("serves etcd"))
+        .hasSize(2)
+        .allMatch(line -> line.startsWith("Whoever reaches 0.0.0.0:0 can read and write"));
+    log.list.clear();
+    start(PORT, OPS).close();
+    start("--listen-address=unix://" + folder.resolve("socket"), OPS).close();
+    start(
+            "--listen-address=0.0.0.0:0",
+            OPS,
+            certificate,
+            key,
+            "--trusted-ca-file=" + files.authority())
+        .close();
+    assertThat(log.list)
+        .extracting(ILoggingEvent::getFormattedMessage)
+        .allMatch(line -> line.contains("serves etcd"));
+  }
+
+  @Test
   void metricsCanBeTurnedOff() throws Exception {
     assertThat(start(PORT, "--metrics-bind-address=0").opsAddress()).isNull();
   }

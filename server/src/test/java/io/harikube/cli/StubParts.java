@@ -4,6 +4,7 @@ import io.harikube.ops.StubStore;
 import io.harikube.sql.Restore;
 import io.harikube.sql.SqlOptions;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.time.InstantSource;
@@ -75,9 +76,21 @@ final class StubParts {
     }
   }
 
-  /** The command line of a child process. */
+  /** The command line of a child process, which loses its database when its input ends. */
   public static void main(String[] arguments) {
-    Parts parts = new StubParts().parts();
+    StubParts stub = new StubParts();
+    Parts parts = stub.parts();
+    Thread.ofPlatform()
+        .daemon()
+        .start(
+            () -> {
+              try {
+                System.in.readAllBytes();
+                stub.store.ended.complete("another server has taken the database over");
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
     System.exit(Main.commandLine(System.getenv(), parts).execute(arguments));
   }
 }

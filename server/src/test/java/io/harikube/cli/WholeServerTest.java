@@ -137,6 +137,22 @@ class WholeServerTest {
   }
 
   @Test
+  void nothingStaysInTheFolderForTemporaryFiles() throws Exception {
+    Path temporary = Files.createDirectory(folder.resolve("temporary"));
+    String endpoint = "--endpoint=sqlite://" + folder.resolve("state.db");
+    try (Child server = new Child(temporary, endpoint)) {
+      assertThat(put(server.channel(), "a", "1")).isEqualTo(2);
+      assertThat(temporary).isEmptyDirectory();
+      server.kill9();
+    }
+    try (Child server = new Child(temporary, endpoint)) {
+      snapshot(server.channel(), folder.resolve("snapshot.db"));
+      server.stop();
+    }
+    assertThat(temporary).isEmptyDirectory();
+  }
+
+  @Test
   void databasesThatCannotBeOpenedGetOneSentence() throws Exception {
     Path plain = Files.writeString(folder.resolve("plain"), "x");
     assertThat(serve("sqlite://" + plain + "/state.db"))

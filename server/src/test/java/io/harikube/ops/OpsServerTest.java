@@ -1,11 +1,16 @@
 package io.harikube.ops;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.harikube.store.MemoryBudget;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -14,8 +19,11 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,7 +36,6 @@ class OpsServerTest {
   private final StubStore store = new StubStore();
   private final Metrics metrics = new Metrics();
   private final AtomicReference<List<String>> alarms = new AtomicReference<>(List.of());
-  private final AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
   private final HttpClient client = HttpClient.newHttpClient();
   private OpsServer server;
 
@@ -39,7 +46,7 @@ class OpsServerTest {
     server = OpsServer.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null);
     Health health = new Health(store, alarms::get, Duration.ofMillis(300));
     server.start(new HealthPages(health, metrics), metrics);
-    metrics.observe(store, folder, 0, new MemoryBudget(1000), now::get);
+    metrics.observe(store, folder, 0, new MemoryBudget(1000));
   }
 
   @AfterEach
@@ -71,9 +78,9 @@ class OpsServerTest {
         "/livez/serializable_read | 200 | ok",
         "/readyz | 200 | ok",
         "/readyz?verbose | 200 | [+]data_corruption ok/[+]serializable_read ok/"
-            + "[+]linearizable_read ok/[+]non_learner ok/ok",
+            + "[+]linearizable_read ok/[+]write ok/[+]non_learner ok/ok",
         "/readyz?verbose&exclude=data_corruption&exclude=linearizable_read&exclude=none | 200"
-            + " | [+]serializable_read ok/[+]non_learner ok/ok",
+            + " | [+]serializable_read ok/[+]write ok/[+]non_learner ok/ok",
         "/readyz/linearizable_read?verbose | 200 | [+]linearizable_read ok/ok",
         "/readyz/unknown | 404 | 404 page not found",
         "/livezz | 404 | 404 page not found",
@@ -101,10 +108,17 @@ class OpsServerTest {
         "WRITER_HANGS | /livez | 200 | ok",
         "WRITER_HANGS | /health?serializable=true | 200 | {\"health\":\"true\",\"reason\":\"\"}",
         "WRITER_HANGS | /readyz?exclude=data_corruption | 503 | [+]serializable_read ok/"
-            + "[-]linearizable_read failed: the store did not answer within 300 ms/"
+            + "[+]linearizable_read ok/[-]write failed: the store did not answer within 300 ms/"
             + "[+]non_learner ok",
-        "HANGS | /livez | 503"
-            + " | [-]serializable_read failed: the store did not answer within 300 ms",
+        "READ_ONLY | /livez | 200 | ok",
+        "READ_ONLY | /readyz/linearizable_read | 200 | ok",
+        "READ_ONLY | /readyz/write | 503 | [-]write failed: the database is read-only",
+        "READ_ONLY | /health | 503"
+            + " | {\"health\":\"false\",\"reason\":\"RANGE ERROR:the database is read-only\"}",
+        "BEHIND | /readyz/serializable_read | 200 | ok",
+        "BEHIND | /readyz/linearizable_read | 503 | [-]linearizable_read failed:"
+            + " the database is behind what it had acknowledged",
+        "HANGS | /livez | 200 | ok",
         "HANGS | /health | 503 | {\"health\":\"false\",\"reason\":"
             + "\"RANGE ERROR:the store did not answer within 300 ms\"}"
       })
@@ -114,6 +128,92 @@ class OpsServerTest {
     HttpResponse<String> answer = get(path);
     assertThat(answer.body().strip().replace('\n', '/')).isEqualTo(body);
     assertThat(answer.statusCode()).isEqualTo(status);
+  }
+
+  @Test
+  void aServerThatHasLostItsDatabaseForGoodIsNotAlive() throws Exception {
+    store.ended.complete("another server has taken the database over");
+    HttpResponse<String> answer = get("/livez");
+    assertThat(answer.statusCode()).isEqualTo(503);
+    assertThat(answer.body())
+        .startsWith(
+            "[-]serializable_read failed: another server has taken the database over\n");
+  }
+
+  @Test
+  void aDatabaseThatHangsIsAskedOnceHoweverManyWantToKnow() throws Exception {
+    store.mood = StubStore.Mood.HANGS;
+    for (int i = 0; i < 3; i++) {
+      assertThat(get("/readyz").statusCode()).isEqualTo(503);
+      assertThat(get("/metrics").statusCode()).isEqualTo(200);
+    }
+    assertThat(store.probes).as("writes").hasValue(1);
+    assertThat(store.statusCalls).as("reads for health and for metrics").hasValue(2);
+  }
+
+  @Test
+  void whoAsksWhileTheDatabaseIsKnownToHangIsToldSoAtOnce() throws Exception {
+    CountDownLatch never = new CountDownLatch(1);
+    Duration patience = Duration.ofSeconds(2);
+    Question<Boolean> question =
+        new Question<>("test", patience, () -> never.await(60, TimeUnit.SECONDS));
+    assertThatThrownBy(question::ask).isInstanceOf(TimeoutException.class);
+    long begin = System.nanoTime();
+    assertThatThrownBy(question::ask).isInstanceOf(TimeoutException.class);
+    assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(patience);
+    never.countDown();
+  }
+
+  @Test
+  void healthIsAnsweredWhileNoVirtualThreadIs() throws Exception {
+    CountDownLatch over = new CountDownLatch(1);
+    int carriers = Runtime.getRuntime().availableProcessors() + 1;
+    CountDownLatch held = new CountDownLatch(Runtime.getRuntime().availableProcessors());
+    for (int i = 0; i < carriers; i++) {
+      // As a read of SQLite does on a disk that hangs, it holds its carrier.
+      Thread.startVirtualThread(
+          () -> {
+            held.countDown();
+            while (over.getCount() > 0) {
+              Thread.onSpinWait();
+            }
+          });
+    }
+    try {
+      held.await();
+      for (String path : List.of("/livez", "/readyz", "/health", "/metrics")) {
+        // Not the JDK's client, which has virtual threads of its own.
+        assertThat(plainStatus(path)).as(path).isEqualTo("HTTP/1.1 200 OK");
+      }
+    } finally {
+      over.countDown();
+    }
+  }
+
+  @Test
+  void connectionsOnWhichNothingComesHoldNobodyUp() throws Exception {
+    List<Socket> silent = new ArrayList<>();
+    try {
+      for (int i = 0; i < 200; i++) {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.address().getPort());
+        silent.add(socket);
+        socket.getOutputStream().write("GET /livez HT".getBytes(US_ASCII));
+      }
+      assertThat(plainStatus("/livez")).isEqualTo("HTTP/1.1 200 OK");
+    } finally {
+      for (Socket socket : silent) {
+        socket.close();
+      }
+    }
+  }
+
+  private String plainStatus(String path) throws IOException {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.address().getPort())) {
+      socket.setSoTimeout(10_000);
+      socket.getOutputStream().write(("GET " + path + " HTTP/1.0\r\n\r\n").getBytes(US_ASCII));
+      return new BufferedReader(new InputStreamReader(socket.getInputStream(), US_ASCII))
+          .readLine();
+    }
   }
 
   @Test
@@ -157,6 +257,32 @@ class OpsServerTest {
     store.mood = StubStore.Mood.UNREACHABLE;
     assertThat(get("/metrics").body().lines())
         .contains("etcd_server_has_leader 0", "etcd_mvcc_db_total_size_in_bytes 4096");
+  }
+
+  @Test
+  void aMetricThatCannotBeReadLosesNoOther() throws Exception {
+    metrics.level(
+        Metric.WATCHERS,
+        () -> {
+          throw new IllegalStateException("broken");
+        });
+    assertThat(get("/metrics").body())
+        .contains("etcd_debugging_mvcc_current_revision 1\n")
+        .doesNotContain("etcd_debugging_mvcc_watcher_total ");
+  }
+
+  @Test
+  void whoAsksForProtobufGetsText() throws Exception {
+    HttpResponse<String> answer =
+        send(
+            HttpRequest.newBuilder(uri("/metrics"))
+                .header(
+                    "Accept",
+                    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                        + "encoding=delimited,text/plain;q=0.2")
+                .build());
+    assertThat(answer.headers().firstValue("Content-Type").orElse("")).startsWith("text/plain");
+    assertThat(answer.body()).contains("etcd_server_has_leader 1\n");
   }
 
   @Test

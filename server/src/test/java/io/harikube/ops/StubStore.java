@@ -31,6 +31,10 @@ public final class StubStore implements Store, EventLog {
     UNREACHABLE,
     /** The readers answer, the writer does not. */
     WRITER_HANGS,
+    /** The readers answer, the writer is refused. */
+    READ_ONLY,
+    /** The readers answer from before what was acknowledged. */
+    BEHIND,
     HANGS
   }
 
@@ -40,6 +44,8 @@ public final class StubStore implements Store, EventLog {
   public final List<Long> compactions = new ArrayList<>();
   public @Nullable CompletableFuture<Long> compaction;
   public final AtomicInteger statusCalls = new AtomicInteger();
+  public final AtomicInteger probes = new AtomicInteger();
+  public final CompletableFuture<String> ended = new CompletableFuture<>();
   private final CountDownLatch never = new CountDownLatch(1);
 
   private void react() {
@@ -83,9 +89,29 @@ public final class StubStore implements Store, EventLog {
       return CompletableFuture.failedFuture(
           new StoreException(Reason.UNAVAILABLE, "the database cannot be reached"));
     }
-    return mood == Mood.WELL
+    return mood != Mood.WRITER_HANGS && mood != Mood.HANGS
         ? CompletableFuture.completedFuture(new OpResult.Txn(revision, true, List.of()))
         : new CompletableFuture<>();
+  }
+
+  @Override
+  public CompletableFuture<?> probe() {
+    probes.incrementAndGet();
+    return switch (mood) {
+      case WELL, BEHIND -> CompletableFuture.completedFuture(true);
+      case UNREACHABLE -> failed(Reason.UNAVAILABLE, "the database cannot be reached");
+      case READ_ONLY -> failed(Reason.UNAVAILABLE, "the database is read-only");
+      case WRITER_HANGS, HANGS -> new CompletableFuture<>();
+    };
+  }
+
+  private static CompletableFuture<?> failed(Reason reason, String message) {
+    return CompletableFuture.failedFuture(new StoreException(reason, message));
+  }
+
+  @Override
+  public CompletableFuture<String> ended() {
+    return ended;
   }
 
   @Override
@@ -114,11 +140,13 @@ public final class StubStore implements Store, EventLog {
   public Status status() {
     statusCalls.incrementAndGet();
     react();
-    return new Status(revision, compactedRevision(), 4096, 1024, 7);
+    long known = mood == Mood.BEHIND ? revision - 1 : revision;
+    return new Status(known, compactions.isEmpty() ? 0 : compactions.getLast(), 4096, 1024, 7);
   }
 
   @Override
   public long compactedRevision() {
+    react();
     return compactions.isEmpty() ? 0 : compactions.getLast();
   }
 

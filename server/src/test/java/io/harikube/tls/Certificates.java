@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.Base64;
 
@@ -40,9 +42,16 @@ public final class Certificates {
 
   /** A certificate of this authority for localhost, as server and as client. */
   public X509Bundle issue(Algorithm algorithm, String name) {
+    Instant now = Instant.now();
+    return issue(algorithm, name, now.minus(Duration.ofDays(1)), now.plus(Duration.ofDays(365)));
+  }
+
+  private X509Bundle issue(Algorithm algorithm, String name, Instant from, Instant until) {
     try {
       return new CertificateBuilder()
           .subject("CN=" + name)
+          .notBefore(from)
+          .notAfter(until)
           .addSanDnsName("localhost")
           .addSanIpAddress("127.0.0.1")
           .algorithm(algorithm)
@@ -57,7 +66,11 @@ public final class Certificates {
   /** Issues a certificate and writes it, its key and the authority into {@code folder}. */
   public Files3 write(Path folder, Algorithm algorithm, String name, Encoding encoding)
       throws IOException {
-    X509Bundle bundle = issue(algorithm, name);
+    return write(folder, issue(algorithm, name), name, encoding);
+  }
+
+  private Files3 write(Path folder, X509Bundle bundle, String name, Encoding encoding)
+      throws IOException {
     Path certificate = folder.resolve(name + ".crt");
     Path key = folder.resolve(name + ".key");
     Path ca = folder.resolve("ca.crt");
@@ -65,6 +78,11 @@ public final class Certificates {
     Files.writeString(key, keyPem(bundle, encoding));
     Files.writeString(ca, authority.getCertificatePEM());
     return new Files3(certificate, key, ca);
+  }
+
+  /** One that is valid from the one time to the other. */
+  public Files3 write(Path folder, String name, Instant from, Instant until) throws IOException {
+    return write(folder, issue(Algorithm.ecp256, name, from, until), name, Encoding.PKCS8);
   }
 
   public Files3 write(Path folder, String name) throws IOException {
