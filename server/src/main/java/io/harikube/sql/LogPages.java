@@ -87,9 +87,6 @@ final class LogPages {
     }
 
     private Row filled(Map<Long, Bytes> values) {
-      if (missing == 0 && previousMissing == 0) {
-        return row;
-      }
       LogRow log = row.log;
       KeyValue previous = row.previous;
       if (missing > 0) {
@@ -214,7 +211,10 @@ final class LogPages {
         missing.put(draft.row.log.prev(), draft.previousMissing);
       }
     }
-    Map<Long, Bytes> values = missing.isEmpty() ? Map.of() : large(session, missing);
+    if (missing.isEmpty()) {
+      return drafts.stream().map(Draft::row).toList();
+    }
+    Map<Long, Bytes> values = large(session, missing);
     return drafts.stream().map(draft -> draft.filled(values)).toList();
   }
 
