@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import java.nio.LongBuffer;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -19,7 +20,7 @@ final class StoreCopy {
    *
    * @param leases of each three numbers: id, time to live, time of its end
    */
-  record State(Meta meta, long[] leases) {}
+  record State(Meta meta, LongBuffer leases) {}
 
   static State state(Session session, Meta meta) throws SQLException {
     long[] leases = new long[3 * 64];
@@ -36,7 +37,7 @@ final class StoreCopy {
         }
       }
     }
-    return new State(meta, Arrays.copyOf(leases, filled));
+    return new State(meta, LongBuffer.wrap(leases, 0, filled));
   }
 
   /** Makes {@code state} that of a store that has none yet. */
@@ -73,13 +74,13 @@ final class StoreCopy {
     statement.setLong(6, meta.memberId());
   }
 
-  private static void insertLeases(Session target, long[] leases) throws SQLException {
+  private static void insertLeases(Session target, LongBuffer leases) throws SQLException {
     PreparedStatement insert =
         target.prepare("INSERT INTO lease (id, ttl, expires_at) VALUES (?, ?, ?)");
-    for (int i = 0; i < leases.length; i += 3) {
-      insert.setLong(1, leases[i]);
-      insert.setLong(2, leases[i + 1]);
-      insert.setLong(3, leases[i + 2]);
+    for (int i = 0; i < leases.limit(); i += 3) {
+      insert.setLong(1, leases.get(i));
+      insert.setLong(2, leases.get(i + 1));
+      insert.setLong(3, leases.get(i + 2));
       insert.addBatch();
       if (i / 3 % INSERTS == INSERTS - 1) {
         insert.executeBatch();
