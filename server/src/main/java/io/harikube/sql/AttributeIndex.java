@@ -70,8 +70,8 @@ final class AttributeIndex implements AutoCloseable {
   void start(Meta meta) throws SQLException {
     dialect
         .readers()
-        .single(
-            session -> {
+        .snapshot(
+            (session, _) -> {
               try (ResultSet rows =
                   session.prepare("SELECT name, revision FROM attribute_ready").executeQuery()) {
                 while (rows.next()) {

@@ -196,7 +196,7 @@ final class Compactor implements AutoCloseable {
     boolean last = false;
     while (!last && !closed) {
       long from = cursor;
-      Step step = dialect.readers().single(session -> look(session, from, target));
+      Step step = dialect.readers().snapshot((session, _) -> look(session, from, target));
       run(
           batch -> {
             batch.write();

@@ -55,7 +55,7 @@ final class Writer implements AutoCloseable {
   private final Thread thread = Thread.ofPlatform().daemon().name("writer").unstarted(this::loop);
 
   private Session session;
-  private Meta meta;
+  private volatile Meta meta;
   private boolean housekeeping;
   private boolean hasAttributes;
 
@@ -121,6 +121,11 @@ final class Writer implements AutoCloseable {
   /** The last revision whose events have been handed to the listener. */
   long published() {
     return published;
+  }
+
+  /** What the database held after the last commit that this writer knows of. */
+  Meta meta() {
+    return meta;
   }
 
   <T> CompletableFuture<T> submit(Job<T> job) {
