@@ -17,9 +17,14 @@ final class PostgresSource implements DataSource {
   }
 
   private final Opener opener;
+  private final int seconds;
 
-  PostgresSource(Opener opener) {
+  /**
+   * @param seconds about how long the opener takes at the most
+   */
+  PostgresSource(Opener opener, int seconds) {
     this.opener = opener;
+    this.seconds = seconds;
   }
 
   @Override
@@ -42,11 +47,11 @@ final class PostgresSource implements DataSource {
 
   /** The opener has timeouts of its own. */
   @Override
-  public void setLoginTimeout(int seconds) {}
+  public void setLoginTimeout(int ignored) {}
 
   @Override
   public int getLoginTimeout() {
-    return 0;
+    return seconds;
   }
 
   @Override
