@@ -61,6 +61,7 @@ public final class SqlStore implements Store {
     this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
     PrefixCounts prefixes = new PrefixCounts(meta.revision());
     this.writer = new Writer(dialect, session, writerId, meta, options, metrics, reader, prefixes);
+    dialect.floor(writer::meta);
     this.failures = new SqlFailures(dialect);
     Pins pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);

@@ -79,7 +79,7 @@ final class Writer implements AutoCloseable {
   private final CompletableFuture<String> ended = new CompletableFuture<>();
   private final Thread thread = Thread.ofPlatform().daemon().name("writer").unstarted(this::loop);
 
-  private Meta meta;
+  private volatile Meta meta;
   private boolean housekeeping;
   private boolean hasAttributes;
 
@@ -166,6 +166,11 @@ final class Writer implements AutoCloseable {
   /** See {@link io.harikube.store.Store#ended}. */
   CompletableFuture<String> ended() {
     return ended;
+  }
+
+  /** What the database held after the last commit that this writer knows of. */
+  Meta meta() {
+    return meta;
   }
 
   <T> CompletableFuture<T> submit(Job<T> job) {
