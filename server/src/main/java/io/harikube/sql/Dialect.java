@@ -114,6 +114,14 @@ interface Dialect extends AutoCloseable {
     return Epochs.holds(session, epoch);
   }
 
+  /** Lets others see, for as long as the connection lives, that a writer does. */
+  default void showLife(Session session, long writer) throws SQLException {}
+
+  /** Whether a writer is seen to live. */
+  default boolean lives(Session session, long writer) throws SQLException {
+    return false;
+  }
+
   /** Whether other servers can reach the database, so that one of them may take it at any time. */
   boolean isShared();
 

@@ -409,6 +409,31 @@ final class PostgresDialect implements Dialect {
     }
   }
 
+  /** A lock of the session; behind a pooler the session is nobody's. */
+  @Override
+  public void showLife(Session session, long writer) throws SQLException {
+    if (!PostgresConnector.isPooled(session.connection())) {
+      lock(session, "SELECT pg_advisory_lock_shared(?) IS NULL", writer);
+    }
+  }
+
+  @Override
+  public boolean lives(Session session, long writer) throws SQLException {
+    if (PostgresConnector.isPooled(session.connection())) {
+      return false;
+    }
+    boolean free = lock(session, "SELECT pg_try_advisory_lock(?)", writer);
+    return !free || !lock(session, "SELECT pg_advisory_unlock(?)", writer);
+  }
+
+  private static boolean lock(Session session, String sql, long writer) throws SQLException {
+    PreparedStatement select = session.prepare(sql);
+    select.setLong(1, writer);
+    try (ResultSet rows = select.executeQuery()) {
+      return rows.next() && rows.getBoolean(1);
+    }
+  }
+
   @Override
   public boolean isShared() {
     return true;

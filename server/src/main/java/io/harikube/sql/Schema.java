@@ -19,7 +19,7 @@ import java.util.stream.Collectors;
  * is left alone; an older one is brought forward, one step for each version, in one transaction.
  */
 final class Schema {
-  static final int VERSION = 3;
+  static final int VERSION = 4;
 
   /** What the table meta of every version has. */
   private static final Set<String> META =
@@ -49,7 +49,10 @@ final class Schema {
             LOG_DELETED),
         concat(
             List.of("ALTER TABLE meta ADD COLUMN indexed bigint NOT NULL DEFAULT -1"),
-            dialect.attributeSchema()));
+            dialect.attributeSchema()),
+        List.of(
+            "ALTER TABLE meta ADD COLUMN server bigint NOT NULL DEFAULT 0",
+            "ALTER TABLE meta ADD COLUMN deposed bigint NOT NULL DEFAULT 0"));
   }
 
   private Schema() {}
@@ -178,7 +181,9 @@ final class Schema {
           compacted %2$s NOT NULL,
           compacting %2$s NOT NULL,
           compact_cursor %2$s NOT NULL,
-          indexed %2$s NOT NULL)"""
+          indexed %2$s NOT NULL,
+          server %2$s NOT NULL DEFAULT 0,
+          deposed %2$s NOT NULL DEFAULT 0)"""
                 .formatted(bytes, integer),
             """
         CREATE TABLE log (

@@ -168,11 +168,11 @@ final class PostgresConnectionsTest {
         SqlStore.dialect(SqlOptions.of(endpoint(at(proxy.port()), name())), StoreMetrics.NONE)) {
       Session first = dialect.connectWriter();
       dialect.begin(first);
-      Epochs.take(first, 1);
+      Epochs.take(first, 1, 0);
       proxy.freeze();
       try (Session second = dialect.connectWriter()) {
         dialect.begin(second);
-        Epochs.take(second, 2);
+        Epochs.take(second, 2, 0);
         dialect.commit(second);
       }
       proxy.cut();
