@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,6 +29,9 @@ const (
 // several goroutines.
 type Server struct {
 	Address string // host:port
+	Metrics string // host:port of health and metrics; of HariKube alone
+	// TLS is for its clients; nil if it has none.
+	TLS *tls.Config
 
 	program string
 	args    []string
@@ -36,14 +40,20 @@ type Server struct {
 	done    chan struct{} // closed when cmd has exited
 }
 
-// HariKube starts a server on the database of an endpoint; its log is a file in the folder.
-func HariKube(t testing.TB, bin, folder, endpoint string) *Server {
+// HariKube starts a server on the database of an endpoint, with more options; its log is a file in the folder.
+func HariKube(t testing.TB, bin, folder, endpoint string, options ...string) *Server {
 	t.Helper()
-	address := freeAddress(t)
-	return start(t, &Server{Address: address, program: filepath.Join(bin, "harikube"), args: []string{
-		"server", "--endpoint=" + endpoint, "--listen-address=" + address, "--metrics-bind-address=0",
+	return start(t, NewHariKube(t, bin, folder, endpoint, options...))
+}
+
+// NewHariKube is one that does not run yet.
+func NewHariKube(t testing.TB, bin, folder, endpoint string, options ...string) *Server {
+	t.Helper()
+	address, metrics := freeAddress(t), freeAddress(t)
+	return &Server{Address: address, Metrics: metrics, program: filepath.Join(bin, "harikube"), args: append([]string{
+		"server", "--endpoint=" + endpoint, "--listen-address=" + address, "--metrics-bind-address=" + metrics,
 		"--advertise-client-urls=http://" + address,
-	}, log: filepath.Join(folder, "harikube.log")})
+	}, options...), log: filepath.Join(folder, "harikube.log")}
 }
 
 // Etcd starts an etcd with its data and log in the folder.
@@ -72,7 +82,7 @@ func start(t testing.TB, s *Server) *Server {
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.Launch(t)
-	client := Client(t, s.Address)
+	client := s.Client(t)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
 	defer cancel()
@@ -128,6 +138,9 @@ func (s *Server) Runs() bool {
 	}
 }
 
+// Pid is that of the program as it runs now.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
 // Kill is a crash: it returns when nothing of the program is left.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
@@ -147,11 +160,23 @@ func (s *Server) Stop() {
 	}
 }
 
+// Client returns a client that reconnects at once, with TLS if the server has it; to be closed by the caller.
+func (s *Server) Client(t testing.TB) *clientv3.Client {
+	t.Helper()
+	return connect(t, s.Address, s.TLS)
+}
+
 // Client returns a client that reconnects at once; to be closed by the caller.
 func Client(t testing.TB, address string) *clientv3.Client {
 	t.Helper()
+	return connect(t, address, nil)
+}
+
+func connect(t testing.TB, address string, secure *tls.Config) *clientv3.Client {
+	t.Helper()
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{address},
+		TLS:       secure,
 		Logger:    zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 100 * time.Millisecond},
