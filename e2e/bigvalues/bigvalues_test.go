@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,16 +29,16 @@ const (
 	within = 3 * time.Minute
 )
 
-// keys is how many big ones there are.
-func keys(t *testing.T) int {
+// keys is how many big ones there are: a variable says how many, if it is there.
+func keys(t *testing.T, variable string, usual int) int {
 	t.Helper()
-	text := os.Getenv("HARIKUBE_BIG_KEYS")
+	text := os.Getenv(variable)
 	if text == "" {
-		return defaultKeys
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", variable, err)
 	}
 	return n
 }
@@ -53,7 +54,7 @@ type step struct {
 func TestEveryOperation(t *testing.T) {
 	for _, database := range databases() {
 		t.Run(database, func(t *testing.T) {
-			s := open(t, database)
+			s := open(t, database, keys(t, "HARIKUBE_BIG_KEYS", defaultKeys))
 			for _, step := range []step{
 				{"put", (*store).puts},
 				{"put of what is there", (*store).putsAgain},
@@ -92,10 +93,26 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// databases are those that HARIKUBE_BIG_STORE names, or both.
+// TestBigSnapshot takes a store of HARIKUBE_BIG_SNAPSHOT big keys from each database to the other.
+func TestBigSnapshot(t *testing.T) {
+	n := keys(t, "HARIKUBE_BIG_SNAPSHOT", 0)
+	if n == 0 {
+		t.Skip("SKIPPED: TestEveryOperation takes a smaller one; make test-big-values has one of 2 GB")
+	}
+	for _, database := range databases() {
+		t.Run(database, func(t *testing.T) {
+			s := open(t, database, n)
+			s.fill(t)
+			s.snapshot(t)
+			s.check(t)
+		})
+	}
+}
+
+// databases are those that HARIKUBE_BIG_STORES names, or both.
 func databases() []string {
-	if store := os.Getenv("HARIKUBE_BIG_STORE"); store != "" {
-		return []string{store}
+	if stores := strings.Fields(os.Getenv("HARIKUBE_BIG_STORES")); len(stores) > 0 {
+		return stores
 	}
 	return []string{"sqlite", "postgres"}
 }
@@ -130,10 +147,10 @@ func folder(t *testing.T, name string) string {
 	return path
 }
 
-// open starts a server on an empty database.
-func open(t *testing.T, database string) *store {
+// open starts a server on an empty database, which is to have so many big keys.
+func open(t *testing.T, database string, keys int) *store {
 	t.Helper()
-	s := &store{database: database, folder: folder(t, database), keys: keys(t), live: map[string]entry{}}
+	s := &store{database: database, folder: folder(t, database), keys: keys, live: map[string]entry{}}
 	t.Setenv("HARIKUBE_JAVA_OPTS", javaOptions+" -Djava.io.tmpdir="+filepath.Join(s.folder, "tmp"))
 	s.endpoint = endpoint(t, database, s.folder, "harikube.db")
 	s.server = server.HariKube(t, bin, s.folder, s.endpoint)

@@ -166,12 +166,11 @@ func (s *store) same(t *testing.T, got *mvccpb.KeyValue, want entry) {
 	}
 }
 
-// again has a server on the data, whatever has become of the one before, and takes what it has for true.
+// again starts a server on the data, whatever has become of the one before, and takes what it has for true.
 func (s *store) again(t *testing.T) {
 	t.Helper()
-	if !s.server.Runs() {
-		s.server.Start(t)
-	}
+	s.server.Kill() // it may be about to end
+	s.server.Start(t)
 	s.pid = s.server.Pid()
 	s.live = map[string]entry{}
 	ctx := timed(t)

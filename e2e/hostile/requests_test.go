@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"os/exec"
 	"time"
 
@@ -48,42 +50,34 @@ func smallPut(i int) []byte {
 
 // putsWhileWritesAreSlow: the same while another program holds the lock of the database.
 func putsWhileWritesAreSlow(a *attacker) {
-	ctx, cancel := context.WithCancel(a.ctx)
-	defer cancel()
-	go func() {
-		for ctx.Err() == nil {
-			if err := a.holdWrites(ctx, 8*time.Second); err != nil {
-				a.failed(err)
-			}
-			a.wait(time.Second)
-		}
-	}()
+	held := make(chan error, 1)
+	go func() { held <- a.holdWrites() }()
 	a.wait(200 * time.Millisecond)
 	a.bursts(4, 150_000, kvPut, smallPut)
+	if err := <-held; err != nil {
+		fmt.Fprintln(os.Stderr, "the lock of the database:", err)
+	}
 }
 
-// holdWrites has a transaction that writes open for a while.
-func (a *attacker) holdWrites(ctx context.Context, for_ time.Duration) error {
+// holdWrites has a transaction that writes open until the attack is over.
+func (a *attacker) holdWrites() error {
 	at, err := url.Parse(a.Database)
 	if err != nil {
 		return err
 	}
 	if at.Scheme == "postgres" {
-		connection, err := pgx.Connect(ctx, a.Database)
+		connection, err := pgx.Connect(a.ctx, a.Database)
 		if err != nil {
 			return err
 		}
 		defer connection.Close(context.Background())
-		if _, err := connection.Exec(ctx, "BEGIN; SELECT * FROM meta FOR UPDATE"); err != nil {
+		if _, err := connection.Exec(a.ctx, "BEGIN; SELECT * FROM meta FOR UPDATE"); err != nil {
 			return err
 		}
-		a.wait(for_)
-		return nil
+		return a.hold()
 	}
-	ctx, cancel := context.WithTimeout(ctx, for_)
-	defer cancel()
-	shell := exec.CommandContext(ctx, "sqlite3", at.Path) // its input stays open: it is killed
-	in, err := shell.StdinPipe()
+	shell := exec.Command("sqlite3", at.Path)
+	in, err := shell.StdinPipe() // it ends with its input
 	if err != nil {
 		return err
 	}
@@ -91,8 +85,9 @@ func (a *attacker) holdWrites(ctx context.Context, for_ time.Duration) error {
 		return err
 	}
 	_, err = io.WriteString(in, ".timeout 5000\nBEGIN IMMEDIATE;\n")
-	_ = shell.Wait()
-	return err
+	_ = a.hold()
+	_ = in.Close()
+	return errors.Join(err, shell.Wait())
 }
 
 // bigPutsAtOnce: 300 puts of 1 MB at once on one connection, and again a second later.
