@@ -70,19 +70,18 @@ func newArena(t *testing.T, store string, secure bool) *arena {
 	if store == "postgres" {
 		a.endpoint = postgres.Database(t, bin)
 	}
-	t.Setenv("HARIKUBE_JAVA_OPTS", "-Xmx"+heap+" -Djava.io.tmpdir="+a.temporary())
 	scheme := "http://"
-	var options []string
+	options := server.Options{Env: []string{"HARIKUBE_JAVA_OPTS=-Xmx" + heap + " -Djava.io.tmpdir=" + a.temporary()}}
 	if secure {
 		scheme = "https://"
-		options = certificate(t, a.folder)
+		options.Args = certificate(t, a.folder)
 	}
-	a.server = server.NewHariKube(t, bin, a.folder, a.endpoint, options...)
+	a.server = server.HariKubeWith(t, bin, a.folder, a.endpoint, options)
 	if secure {
 		a.server.TLS = &tls.Config{InsecureSkipVerify: true}
 		a.http.Transport.(*http.Transport).TLSClientConfig = a.server.TLS
 	}
-	a.base = scheme + a.server.Metrics
+	a.base = scheme + a.server.Ops
 	t.Cleanup(a.close)
 	a.server.Start(t)
 	a.client = a.server.Client(t)
@@ -198,7 +197,7 @@ func (a *arena) recover(t *testing.T, before state) {
 
 // unleash has an attacker attack, and tells what it did.
 func (a *arena) unleash(kind attack, lasting time.Duration) (deeds, error) {
-	text, err := json.Marshal(order{kind.name, a.server.Address, a.server.Metrics, a.endpoint, lasting})
+	text, err := json.Marshal(order{kind.name, a.server.Address, a.server.Ops, a.endpoint, lasting})
 	if err != nil {
 		return deeds{}, err
 	}
