@@ -1,7 +1,6 @@
 package bigvalues
 
 import (
-	"context"
 	"errors"
 	"io"
 	"maps"
@@ -17,10 +16,10 @@ import (
 
 // rangeOfEverything asks for more than the heap has.
 func (s *store) rangeOfEverything(t *testing.T) {
-	if _, err := s.client.Get(timed(t), prefix, clientv3.WithPrefix()); !refusedCleanly(err) {
+	if _, err := s.client.Get(s.timed(t), prefix, clientv3.WithPrefix()); !refusedCleanly(err) {
 		t.Errorf("a range of everything: %v", err)
 	}
-	got, err := s.client.Get(timed(t), prefix, clientv3.WithPrefix(), clientv3.WithLimit(page))
+	got, err := s.client.Get(s.timed(t), prefix, clientv3.WithPrefix(), clientv3.WithLimit(page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +37,7 @@ func (s *store) rangeInPages(t *testing.T) { s.pages(t, s.client, s.live, 0) }
 // pages reads all that a client finds, in pages, and compares it.
 func (s *store) pages(t *testing.T, client *clientv3.Client, want map[string]entry, revision int64) {
 	t.Helper()
-	ctx, from, n := timed(t), prefix, 0
+	ctx, from, n := s.timed(t), prefix, 0
 	for {
 		got, err := client.Get(ctx, from, clientv3.WithRange(prefixEnd), clientv3.WithLimit(page), clientv3.WithRev(revision))
 		if err != nil {
@@ -69,7 +68,7 @@ func (s *store) rangeInParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := connection.NewStream(timed(t), &grpc.StreamDesc{ServerStreams: true},
+	stream, err := connection.NewStream(s.timed(t), &grpc.StreamDesc{ServerStreams: true},
 		"/etcdserverpb.KV/RangeStream", grpc.ForceCodec(plain{}), grpc.MaxCallRecvMsgSize(1<<30))
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +124,7 @@ func (s *store) rangeInOrder(t *testing.T) {
 		clientv3.SortByModRevision: by(func(a, b entry) int { return int(a.revision - b.revision) }),
 		clientv3.SortByValue:       by(func(a, b entry) int { return int(a.serial - b.serial) }),
 	} {
-		got, err := s.client.Get(timed(t), prefix, clientv3.WithPrefix(), clientv3.WithSort(target, clientv3.SortDescend),
+		got, err := s.client.Get(s.timed(t), prefix, clientv3.WithPrefix(), clientv3.WithSort(target, clientv3.SortDescend),
 			clientv3.WithLimit(limit))
 		if err != nil {
 			t.Errorf("by %d: %v", target, err)
@@ -146,7 +145,7 @@ func (s *store) rangeInOrder(t *testing.T) {
 
 // rangeWithoutValues asks for the keys, for their number, and for what none of them has.
 func (s *store) rangeWithoutValues(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	names, err := s.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
 	if err != nil {
 		t.Fatal(err)
@@ -177,14 +176,14 @@ func (s *store) rangeOfThePast(t *testing.T) {
 	before, at := maps.Clone(s.live), s.revision(t)
 	s.fill(t)
 	s.pages(t, s.client, before, at)
-	if _, err := s.client.Get(timed(t), prefix, clientv3.WithPrefix(), clientv3.WithRev(at)); !refusedCleanly(err) {
+	if _, err := s.client.Get(s.timed(t), prefix, clientv3.WithPrefix(), clientv3.WithRev(at)); !refusedCleanly(err) {
 		t.Errorf("a range of everything, as it was: %v", err)
 	}
 }
 
 // transactionThatReads reads big values in one transaction: what fits, and what does not.
 func (s *store) transactionThatReads(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	got, err := s.client.Txn(ctx).Then(
 		clientv3.OpGet(key(0)),
 		clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithLimit(20)),
@@ -217,7 +216,7 @@ func (s *store) transactionThatReads(t *testing.T) {
 // transactionThatCompares compares all keys: by what is not their value, by their value, and with a read
 // of a big one for the one who lost.
 func (s *store) transactionThatCompares(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	for _, compare := range []clientv3.Cmp{
 		clientv3.Compare(clientv3.Version(prefix).WithPrefix(), ">", 0),
 		clientv3.Compare(clientv3.ModRevision(prefix).WithPrefix(), ">", 0),
@@ -245,8 +244,7 @@ func (s *store) transactionThatCompares(t *testing.T) {
 
 // hash has the same hash twice.
 func (s *store) hash(t *testing.T) {
-	ctx, cancel := context.WithTimeout(timed(t), within)
-	defer cancel()
+	ctx := s.timed(t)
 	first, err := s.client.HashKV(ctx, s.server.Address, 0)
 	if err != nil {
 		t.Fatal(err)

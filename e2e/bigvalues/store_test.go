@@ -113,7 +113,7 @@ func (s *store) each(t *testing.T, work func(i int) error) {
 // fill puts a new value to all big keys.
 func (s *store) fill(t *testing.T, options ...clientv3.OpOption) {
 	t.Helper()
-	ctx := timed(t)
+	ctx := s.timed(t)
 	s.each(t, func(i int) error {
 		_, _, err := s.put(ctx, key(i), options...)
 		return err
@@ -126,7 +126,7 @@ func (s *store) check(t *testing.T) {
 	if !s.server.Runs() || s.server.Pid() != s.pid {
 		t.Fatal("the server has ended")
 	}
-	ctx := timed(t)
+	ctx := s.timed(t)
 	got, err := s.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func (s *store) again(t *testing.T) {
 	s.server.Start(t)
 	s.pid = s.server.Pid()
 	s.live = map[string]entry{}
-	ctx := timed(t)
+	ctx := s.timed(t)
 	for i := range s.keys {
 		got, err := s.client.Get(ctx, key(i))
 		if err != nil {
@@ -201,7 +201,7 @@ func refusedCleanly(err error) bool {
 // revision is the current one.
 func (s *store) revision(t *testing.T) int64 {
 	t.Helper()
-	got, err := s.client.Get(timed(t), "revision")
+	got, err := s.client.Get(s.timed(t), "revision")
 	if err != nil {
 		t.Fatal(err)
 	}

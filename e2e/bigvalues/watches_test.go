@@ -101,7 +101,7 @@ func (w *watcher) take(t *testing.T, event *mvccpb.Event) {
 
 // watchOfThePast reads everything that has happened, with the values before.
 func (s *store) watchOfThePast(t *testing.T) {
-	w := s.watch(timed(t), t, prefix, prefixEnd, 1)
+	w := s.watch(s.timed(t), t, prefix, prefixEnd, 1)
 	newest := int64(0)
 	for _, e := range s.live {
 		newest = max(newest, e.revision)
@@ -114,7 +114,7 @@ func (s *store) watchOfThePast(t *testing.T) {
 
 // watchReadSlowly changes one key again and again while somebody watches who takes a message each 50 ms.
 func (s *store) watchReadSlowly(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	slow := s.watch(ctx, t, "/one", "", 0)
 	last := int64(0)
 	for range versions {
@@ -136,11 +136,11 @@ func (s *store) watchReadSlowly(t *testing.T) {
 
 // watchOfOneKey reads all versions of that key from the past.
 func (s *store) watchOfOneKey(t *testing.T) {
-	got, err := s.client.Get(timed(t), "/one")
+	got, err := s.client.Get(s.timed(t), "/one")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := s.watch(timed(t), t, "/one", "", 1)
+	w := s.watch(s.timed(t), t, "/one", "", 1)
 	w.until(t, got.Kvs[0].ModRevision, 0)
 	if w.events != versions {
 		t.Errorf("%d events, not %d", w.events, versions)
@@ -151,7 +151,7 @@ func (s *store) watchOfOneKey(t *testing.T) {
 // it weighs more than the heap has.
 func (s *store) watchOfTheRevocation(t *testing.T) {
 	revision := s.revision(t)
-	w := s.watch(timed(t), t, prefix, prefixEnd, revision)
+	w := s.watch(s.timed(t), t, prefix, prefixEnd, revision)
 	for w.events < s.keys {
 		message, err := w.stream.Recv()
 		if err != nil {

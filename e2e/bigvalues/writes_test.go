@@ -22,7 +22,7 @@ func (s *store) puts(t *testing.T) { s.fill(t) }
 
 // putsAgain puts some keys once more, with and without what they had.
 func (s *store) putsAgain(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	s.each(t, func(i int) error {
 		if i%4 != 0 {
 			return nil
@@ -46,7 +46,7 @@ func (s *store) putsAgain(t *testing.T) {
 // batchOfSmallChanges has 400 small requests change big values at once.
 func (s *store) batchOfSmallChanges(t *testing.T) {
 	s.fill(t)
-	ctx := timed(t)
+	ctx := s.timed(t)
 	var all sync.WaitGroup
 	for i := range min(400, s.keys) {
 		before := s.live[key(i)]
@@ -67,7 +67,7 @@ func (s *store) batchOfSmallChanges(t *testing.T) {
 
 // deleteWithValues deletes some keys and gets their values, and is refused all.
 func (s *store) deleteWithValues(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	if _, err := s.client.Delete(ctx, prefix, clientv3.WithPrefix(), clientv3.WithPrevKV()); !refusedCleanly(err) {
 		t.Errorf("a deletion that answers everything: %v", err)
 	}
@@ -88,7 +88,7 @@ func (s *store) deleteWithValues(t *testing.T) {
 // deletePrefix deletes all big keys at once.
 func (s *store) deletePrefix(t *testing.T) {
 	s.fill(t)
-	got, err := s.client.Delete(timed(t), prefix, clientv3.WithPrefix())
+	got, err := s.client.Delete(s.timed(t), prefix, clientv3.WithPrefix())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func (s *store) leased(ctx context.Context, t *testing.T, ttl int64) clientv3.Le
 // revoke revokes a lease with all big keys, which keep their values when they get it.
 func (s *store) revoke(t *testing.T) {
 	s.fill(t)
-	ctx := timed(t)
+	ctx := s.timed(t)
 	lease, err := s.client.Grant(ctx, 600)
 	if err != nil {
 		t.Fatal(err)
@@ -143,9 +143,9 @@ func (s *store) revoke(t *testing.T) {
 
 // expiryAfterCrashes has a lease with all big keys end between a crash and the next.
 func (s *store) expiryAfterCrashes(t *testing.T) {
-	keeping, lose := context.WithCancel(timed(t))
+	keeping, lose := context.WithCancel(s.timed(t))
 	defer lose()
-	s.leased(keeping, t, 6)
+	s.leased(keeping, t, 15)
 	s.server.Kill()
 	lose()
 	for range 2 {
@@ -159,7 +159,7 @@ func (s *store) expiryAfterCrashes(t *testing.T) {
 	s.server.Start(t)
 	s.pid = s.server.Pid()
 	clear(s.live)
-	for ctx := timed(t); ; <-time.After(100 * time.Millisecond) {
+	for ctx := s.timed(t); ; <-time.After(100 * time.Millisecond) {
 		left, err := s.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +172,7 @@ func (s *store) expiryAfterCrashes(t *testing.T) {
 
 // compaction forgets all big values, and gives their room back.
 func (s *store) compaction(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	if _, err := s.client.Compact(ctx, s.revision(t), clientv3.WithCompactPhysical()); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func (s *store) compaction(t *testing.T) {
 
 // snapshot restores a snapshot into the other database, and compares all of it.
 func (s *store) snapshot(t *testing.T) {
-	ctx := timed(t)
+	ctx := s.timed(t)
 	in, err := s.client.Snapshot(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func (s *store) snapshot(t *testing.T) {
 	}
 	defer out.Close()
 	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
+		t.Fatalf("the snapshot: %v", err)
 	}
 	other := map[string]string{"sqlite": "postgres", "postgres": "sqlite"}[s.database]
 	to := endpoint(t, other, s.folder, "restored.db")
