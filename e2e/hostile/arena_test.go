@@ -155,7 +155,7 @@ func (a *arena) attack(t *testing.T, kind attack, lasting time.Duration) {
 		t.Errorf("that was no attack: %d of %d", came.Done, kind.least)
 	}
 	if !a.server.Runs() {
-		t.Fatal("the server has ended")
+		t.Fatalf("the server has ended: %s", a.lastWords())
 	}
 	p.check(t)
 	if peak.resident > residentMost {
@@ -187,7 +187,7 @@ func (a *arena) recover(t *testing.T, before state) {
 			return
 		}
 		if !a.server.Runs() {
-			t.Fatal("the server has ended")
+			t.Fatalf("the server has ended: %s", a.lastWords())
 		}
 		if time.Since(began) > recoverWithin {
 			t.Fatalf("%s after the attack: %v", recoverWithin, err)
@@ -270,9 +270,19 @@ func resident(pid int) int64 {
 	return 0
 }
 
+// lastWords is the end of the log.
+func (a *arena) lastWords() string {
+	text, err := os.ReadFile(a.server.Log())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-500):])
+}
+
+// logged is how long the log is.
 func (a *arena) logged(t *testing.T) int64 {
 	t.Helper()
-	info, err := os.Stat(filepath.Join(a.folder, "harikube.log"))
+	info, err := os.Stat(a.server.Log())
 	if err != nil {
 		t.Fatal(err)
 	}
