@@ -166,10 +166,18 @@ func open(t *testing.T, database string, keys int) *store {
 	return s
 }
 
-// timed is for what only takes so long when it hangs.
+// timed is for what only takes so long when it hangs, and is over when the server has ended.
 func (s *store) timed(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within+time.Duration(s.keys)*perKey)
 	t.Cleanup(cancel)
+	ended := s.server.Done()
+	go func() {
+		defer cancel()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+	}()
 	return ctx
 }

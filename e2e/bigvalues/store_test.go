@@ -44,9 +44,10 @@ type store struct {
 	client                     *clientv3.Client
 	pid                        int
 
-	mu     sync.Mutex
-	serial int64
-	live   map[string]entry
+	mu      sync.Mutex
+	serial  int64
+	live    map[string]entry
+	revoked int64 // the revision that took all big keys; 0: none has
 }
 
 // noise is what values are made of: nothing that a database could make smaller.

@@ -135,9 +135,11 @@ func (s *store) revoke(t *testing.T) {
 		return err
 	})
 	s.check(t)
-	if _, err := s.client.Revoke(ctx, lease.ID); err != nil {
+	revoked, err := s.client.Revoke(ctx, lease.ID)
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.revoked = revoked.Header.Revision
 	clear(s.live)
 }
 
