@@ -94,16 +94,16 @@ func slowHellos(a *attacker) {
 		})
 }
 
-// metricsUnread: 200 clients ask for the metrics again and again on one connection each and read nothing.
+// metricsUnread: 100 clients ask for the metrics ten times a second on one connection each and read nothing.
 func metricsUnread(a *attacker) {
 	request := fmt.Sprintf("GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n", a.Metrics)
-	a.conns(200, a.Metrics, func(conn net.Conn) error {
+	a.conns(100, a.Metrics, func(conn net.Conn) error {
 		for {
 			if _, err := io.WriteString(conn, request); err != nil {
 				return err
 			}
 			a.done.Add(1)
-			a.wait(pause)
+			a.wait(100 * time.Millisecond)
 		}
 	})
 }
