@@ -75,10 +75,10 @@ func TestEveryOperation(t *testing.T) {
 				{"delete with the values", (*store).deleteWithValues},
 				{"revoke", (*store).revoke},
 				{"watch of the revocation", (*store).watchOfTheRevocation},
-				{"expiry after crashes", (*store).expiryAfterCrashes},
 				{"batch of small changes", (*store).batchOfSmallChanges},
 				{"delete", (*store).deletePrefix},
 				{"compaction and defragmentation", (*store).compaction},
+				{"expiry after crashes", (*store).expiryAfterCrashes},
 			} {
 				passed := t.Run(step.name, func(t *testing.T) {
 					began := time.Now()

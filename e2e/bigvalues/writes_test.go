@@ -48,13 +48,17 @@ func (s *store) batchOfSmallChanges(t *testing.T) {
 	s.fill(t)
 	ctx := s.timed(t)
 	var all sync.WaitGroup
+	failures := make(chan error, s.keys)
 	for i := range min(400, s.keys) {
 		before := s.live[key(i)]
 		all.Go(func() {
 			unchanged := clientv3.Compare(clientv3.ModRevision(key(i)), "=", before.revision)
 			got, err := s.client.Txn(ctx).If(unchanged).Then(clientv3.OpPut(key(i), small)).Commit()
-			if err != nil || !got.Succeeded {
-				t.Errorf("%s: %v", key(i), err)
+			if err == nil && !got.Succeeded {
+				err = fmt.Errorf("%s has been changed by nobody", key(i))
+			}
+			if err != nil {
+				failures <- err
 				return
 			}
 			s.mu.Lock()
@@ -63,6 +67,9 @@ func (s *store) batchOfSmallChanges(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if n := len(failures); n > 0 {
+		t.Errorf("%d of them failed, one so: %v", n, <-failures)
+	}
 }
 
 // deleteWithValues deletes some keys and gets their values, and is refused all.
