@@ -24,7 +24,7 @@ test-hostile: server build/e2e/tally test-postgres ## Hostile clients, each kind
 
 .PHONY: test-big-values-short
 test-big-values-short: server build/e2e/tally test-postgres
-	@$(call big_values,220,TestEveryOperation)
+	@$(call big_values,190,TestEveryOperation)
 
 # A store of 2 GB is also taken from each database to the other.
 .PHONY: test-big-values

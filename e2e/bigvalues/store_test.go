@@ -40,6 +40,7 @@ type entry struct {
 type store struct {
 	database, folder, endpoint string
 	keys                       int
+	versions                   int // how often one key is changed that is not among the big ones
 	server                     *server.Server
 	client                     *clientv3.Client
 	pid                        int

@@ -12,9 +12,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// versions is how often one key is changed.
-const versions = 250
-
 // watcher reads a watch stream message by message: clientv3 reads ahead without end.
 type watcher struct {
 	stream pb.Watch_WatchClient
@@ -112,12 +109,12 @@ func (s *store) watchOfThePast(t *testing.T) {
 	}
 }
 
-// watchReadSlowly changes one key again and again while somebody watches who takes a message each 50 ms.
+// watchReadSlowly changes one key again and again while somebody watches who takes a message each 25 ms.
 func (s *store) watchReadSlowly(t *testing.T) {
 	ctx := s.timed(t)
 	slow := s.watch(ctx, t, "/one", "", 0)
 	last := int64(0)
-	for range versions {
+	for range s.versions {
 		s.mu.Lock()
 		s.serial++
 		serial := s.serial
@@ -128,9 +125,9 @@ func (s *store) watchReadSlowly(t *testing.T) {
 		}
 		last = got.Header.Revision
 	}
-	slow.until(t, last, 50*time.Millisecond)
-	if slow.events != versions {
-		t.Errorf("%d events, not %d", slow.events, versions)
+	slow.until(t, last, 25*time.Millisecond)
+	if slow.events != s.versions {
+		t.Errorf("%d events, not %d", slow.events, s.versions)
 	}
 }
 
@@ -142,8 +139,8 @@ func (s *store) watchOfOneKey(t *testing.T) {
 	}
 	w := s.watch(s.timed(t), t, "/one", "", 1)
 	w.until(t, got.Kvs[0].ModRevision, 0)
-	if w.events != versions {
-		t.Errorf("%d events, not %d", w.events, versions)
+	if w.events != s.versions {
+		t.Errorf("%d events, not %d", w.events, s.versions)
 	}
 }
 
