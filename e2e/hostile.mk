@@ -10,7 +10,7 @@ test_parts += test-big-values-short test-hostile-short
 test_long_parts += test-big-values test-hostile
 
 hostile = HARIKUBE_HOSTILE_TIME=$(1) HARIKUBE_HOSTILE_STORES="$(or $(STORE),$(2))" \
-  $(tally) go test -C e2e -count=1 -timeout=3h -json -run 'TestHostileClients/.*/$(RUN)' ./hostile
+  $(tally) go test -C e2e -count=1 -timeout=3h -json -run 'TestHostileClients/.*/($(RUN))' ./hostile
 big_values = HARIKUBE_BIG_KEYS=$(1) HARIKUBE_BIG_STORES="$(or $(STORE),sqlite postgres)" \
   $(tally) go test -C e2e -count=1 -timeout=3h -json -run '$(2)' ./bigvalues
 

@@ -22,6 +22,8 @@ const (
 	heap = "256m"
 	// The good client's calls: 99 of 100 take no longer.
 	goodWithin = 250 * time.Millisecond
+	// fewSlow may take longer when there are not many.
+	fewSlow = 3
 	// recoverWithin is when everything has to be as before once the attacker is gone, and calmWithin how fast
 	// 99 of 100 calls are then.
 	recoverWithin = time.Minute
