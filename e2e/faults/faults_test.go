@@ -58,10 +58,20 @@ var (
 	withoutFault = []row{{name: "none", stores: both, lasts: 2 * time.Second, begin: func(*site) func() { return func() {} }}}
 )
 
-// TestFaults has the rows; HARIKUBE_FAULTS=all runs all of them, instead of those that are quick.
+// TestMain runs nothing unless HARIKUBE_FAULTS says what: these tests have a part of `make test` to
+// themselves, since they measure time.
+func TestMain(m *testing.M) {
+	if os.Getenv("HARIKUBE_FAULTS") == "" {
+		fmt.Println("NOT TESTED: make test-faults runs the faults, or HARIKUBE_FAULTS=quick or all")
+		return
+	}
+	m.Run()
+}
+
+// TestFaults has the rows; with HARIKUBE_FAULTS=all also those that take long.
 func TestFaults(t *testing.T) {
 	all := os.Getenv("HARIKUBE_FAULTS") == "all"
-	for _, r := range slices.Concat(withoutFault, sqliteRows) {
+	for _, r := range slices.Concat(withoutFault, sqliteRows, postgresRows, failoverRows, serverRows) {
 		for _, store := range r.stores {
 			t.Run(r.name+"/"+store, func(t *testing.T) {
 				if !r.quick && !all {
@@ -113,6 +123,9 @@ func run(t *testing.T, r row, store string) {
 	if r.check != nil {
 		r.check(s)
 	}
+	if s.logHas(model.Filling) {
+		t.Error("the server's log has values in it")
+	}
 	if r.losesWrites {
 		s.load.CheckAfterLoss(s.acknowledged)
 	} else {
@@ -145,14 +158,14 @@ func (s *site) explain() {
 	s.t.Logf("logs and history are in %s; the server's log ends with\n%s", s.folder, ending(string(text)))
 }
 
-// ending is the last lines of a log, without those that repeat the one before.
+// ending is the last lines of a log, without stack traces and what repeats the line before.
 func ending(log string) string {
 	var lines []string
 	before := ""
 	for line := range strings.Lines(log) {
 		line = strings.TrimSpace(line[:min(len(line), 300)])
-		_, what, _ := strings.Cut(line, " ") // without the time
-		if what != before {
+		at, what, _ := strings.Cut(line, " ")
+		if what != before && strings.HasSuffix(at, "Z") {
 			lines = append(lines, line)
 		}
 		before = what

@@ -172,7 +172,13 @@ func (l *link) pass() bool {
 
 // forward passes on what the client says: messages of a type, a length and a body; the first has no type.
 func (p *proxy) forward(l *link) {
-	if first, err := frame(l.client, 0); err != nil || !l.pass() || send(l.server, first) != nil {
+	first, err := frame(l.client, 0)
+	for err == nil && isEncryptionRequest(first) {
+		if err = send(l.client, []byte("N")); err == nil {
+			first, err = frame(l.client, 0)
+		}
+	}
+	if err != nil || !l.pass() || send(l.server, first) != nil {
 		return
 	}
 	for {
@@ -242,7 +248,8 @@ func (l *link) statement(kind byte, body []byte) string {
 		name, _, _ := strings.Cut(rest, "\x00")
 		statement = l.statements[name]
 	}
-	if strings.Contains(statement, "INSERT INTO log") || strings.HasPrefix(statement, "UPDATE meta") {
+	statement = strings.TrimSpace(statement)
+	if strings.HasPrefix(statement, "INSERT INTO log") || strings.HasPrefix(statement, "UPDATE meta") {
 		l.writes = true
 	}
 	return statement
@@ -252,6 +259,13 @@ func (l *link) isWriter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.writes
+}
+
+// isEncryptionRequest says whether a client asks for TLS or GSSAPI before it begins.
+func isEncryptionRequest(first []byte) bool {
+	const tls, gssapi = 80877103, 80877104
+	request := binary.BigEndian.Uint32(first[4:])
+	return len(first) == 8 && (request == tls || request == gssapi)
 }
 
 // frame reads a message whose length stands after so many bytes.

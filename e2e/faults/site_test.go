@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -27,17 +26,18 @@ import (
 
 // site is a server on a database, with clients at work, where a fault takes place.
 type site struct {
-	t        *testing.T
-	folder   string // logs, and on SQLite the database
-	file     string // SQLite's
-	endpoint string
-	options  server.Options
-	cluster  *postgres.Cluster // PostgreSQL's
-	proxy    *proxy            // in front of it, if the row asks for one
-	standby  *postgres.Cluster // if the row asks for one
-	shim     *shim             // if the row asks for one
-	server   *server.Server
-	load     *model.Load
+	t           *testing.T
+	folder      string // logs, and on SQLite the database
+	file        string // SQLite's
+	endpoint    string
+	options     server.Options
+	cluster     *postgres.Cluster // PostgreSQL's
+	proxy       *proxy            // in front of it, if the row asks for one
+	standby     *postgres.Cluster // if the row asks for one
+	replication *proxy            // between the two, if the row asks for one
+	shim        *shim             // if the row asks for one
+	server      *server.Server
+	load        *model.Load
 
 	acknowledged int64 // before commits were lost
 
@@ -65,7 +65,7 @@ func (s *site) open(store string, settings []string) {
 func (s *site) throughProxy() {
 	s.t.Helper()
 	s.proxy = newProxy(s.t, s.cluster.Address())
-	s.endpoint = s.cluster.At(s.proxy.address) + "?sslmode=disable"
+	s.endpoint = s.cluster.At(s.proxy.address)
 }
 
 // shim is what testdata/shim.c does to the server.
@@ -343,14 +343,4 @@ lines:
 		return true
 	}
 	return false
-}
-
-// reachable says whether somebody listens.
-func reachable(address string) bool {
-	connection, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return false
-	}
-	_ = connection.Close()
-	return true
 }

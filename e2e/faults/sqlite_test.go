@@ -1,8 +1,12 @@
 package faults
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,9 +36,10 @@ var sqliteRows = []row{
 		name: "read by another program", stores: onSqlite, quick: true, lasts: 14 * time.Second,
 		begin: func(s *site) func() {
 			end := s.hold("BEGIN", "SELECT * FROM log")
-			gaps := s.gaps()
+			gaps, filled := s.gaps(), s.fillLog()
 			return func() {
 				end()
+				filled()
 				if gap := gaps(); gap > time.Second {
 					s.t.Errorf("there was no write for %.1f s", gap.Seconds())
 				}
@@ -128,6 +133,32 @@ func again(what int) func(*site) func() {
 		}
 	}
 }
+
+// fillLog has clients write so much that SQLite's write-ahead log would begin anew, until the function that
+// it returns is called.
+func (s *site) fillLog() func() {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for id := range 3 {
+		running.Go(func() {
+			client := server.Client(s.t, s.server.Address)
+			defer client.Close()
+			value, key := strings.Repeat("x", 400_000), fmt.Sprintf("/large/%d", id)
+			for bytes := 0; ctx.Err() == nil && bytes < logLimit; bytes += len(value) {
+				attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+				_, _ = client.Put(attempt, key, value)
+				cancel()
+			}
+		})
+	}
+	return func() {
+		stop()
+		running.Wait()
+	}
+}
+
+// logLimit is how large the server lets SQLite's write-ahead log grow, and as much as each client writes.
+const logLimit = 64 << 20
 
 // gaps looks for the longest time without an acknowledged write until the function that it returns is called.
 func (s *site) gaps() func() time.Duration {

@@ -30,6 +30,7 @@ func (l *Load) check(lost int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*settleWithin)
 	defer cancel()
+	defer l.tellWrong()
 	l.awaitShortLeases(ctx)
 	// The end, in each watcher's prefix.
 	end := attempt{l.prefix + "own/3/end": "end", l.prefix + "shared/end": "end", l.prefix + "together/end": "end"}
@@ -61,14 +62,18 @@ func (l *Load) check(lost int64) {
 	l.checkState(ctx, last, live)
 	l.checkWatchers(from.revision, events, last)
 	l.checkLeases(ctx, live)
+}
+
+// tellWrong fails the test for what was seen to be wrong while it happened.
+func (l *Load) tellWrong() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, what := range l.wrong {
 		if i == 20 {
-			t.Errorf("and %d more", len(l.wrong)-i)
+			l.t.Errorf("and %d more", len(l.wrong)-i)
 			break
 		}
-		t.Error(what)
+		l.t.Error(what)
 	}
 }
 

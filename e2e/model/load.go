@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -286,12 +287,15 @@ func (l *Load) answered(revision, lowest int64, what string) {
 	l.seen = max(l.seen, revision)
 }
 
+// Filling is in all values, and nowhere else.
+const Filling = "these-are-the-values-of-keys;"
+
 // value returns one that was never written; it is long enough to fill pages of the database.
 func (l *Load) value(size int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serial++
-	return fmt.Sprintf("%d %0*d", l.serial, size, 0)
+	return fmt.Sprintf("%d %s", l.serial, strings.Repeat(Filling, 1+size/len(Filling)))
 }
 
 func (l *Load) list(ctx context.Context, key string, options ...clientv3.OpOption) (state, error) {

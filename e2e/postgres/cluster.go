@@ -93,7 +93,7 @@ func (c *Cluster) Standby(t testing.TB, bin, address string, settings ...string)
 	if err := connection.QueryRow(ctx, "SELECT labelfile FROM pg_backup_stop(false)").Scan(&label); err != nil {
 		t.Fatal(err)
 	}
-	s.write(t, "backup_label", label)
+	s.Write(t, "backup_label", label)
 	s.Follow(t, address)
 	return s
 }
@@ -102,11 +102,12 @@ func (c *Cluster) Standby(t testing.TB, bin, address string, settings ...string)
 func (c *Cluster) Follow(t testing.TB, address string) {
 	t.Helper()
 	host, port, _ := strings.Cut(address, ":")
-	c.write(t, "standby.signal", "")
-	c.write(t, "postgresql.auto.conf", fmt.Sprintf("primary_conninfo = 'host=%s port=%s user=postgres application_name=standby'\n", host, port))
+	c.Write(t, "standby.signal", "")
+	c.Write(t, "postgresql.auto.conf", fmt.Sprintf("primary_conninfo = 'host=%s port=%s user=postgres application_name=standby'\n", host, port))
 }
 
-func (c *Cluster) write(t testing.TB, name, text string) {
+// Write writes a file of the data.
+func (c *Cluster) Write(t testing.TB, name, text string) {
 	t.Helper()
 	path := filepath.Join(c.Data, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

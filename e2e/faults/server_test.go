@@ -1,0 +1,77 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"syscall"
+	"time"
+)
+
+// What happens to the server itself, on either database.
+var serverRows = []row{
+	{name: "clock an hour ahead", stores: both, quick: true, lasts: 3 * time.Second, setup: (*site).preload, begin: setClock(time.Hour)},
+	{name: "clock an hour behind", stores: both, quick: true, lasts: 3 * time.Second, setup: (*site).preload, begin: setClock(-time.Hour)},
+	{
+		name: "clock jumps", stores: both, lasts: 6 * time.Second, setup: (*site).preload,
+		begin: func(s *site) func() {
+			stop, done := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(done)
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(200 * time.Millisecond):
+						s.shim.set(s.t, clock, rand.Int64N(int64(2*time.Hour))-int64(time.Hour))
+					}
+				}
+			}()
+			return func() {
+				close(stop)
+				<-done
+				s.shim.set(s.t, clock, 0)
+			}
+		},
+	},
+	{
+		name: "the server is stopped for a while", stores: both, stopsServer: true, lasts: 25 * time.Second,
+		begin: func(s *site) func() {
+			s.server.Signal(syscall.SIGSTOP)
+			return func() { s.server.Signal(syscall.SIGCONT) }
+		},
+	},
+	{name: "the server is killed", stores: both, quick: true, stopsServer: true, restarts: true, begin: kill(2)},
+	{name: "the server is killed again and again", stores: both, stopsServer: true, restarts: true, begin: kill(6)},
+}
+
+// setClock has the server's wall clock jump, and stay there: its end is no other jump.
+func setClock(by time.Duration) func(*site) func() {
+	return func(s *site) func() {
+		s.shim.set(s.t, clock, int64(by))
+		return func() {}
+	}
+}
+
+// writeGap is the most that may lie between a supervisor's restart of the server and the first write.
+const writeGap = 8 * time.Second
+
+// kill is a crash of the server, some times, each followed by a restart and some writes.
+func kill(times int) func(*site) func() {
+	return func(s *site) func() {
+		for range times {
+			s.server.Signal(syscall.SIGKILL)
+			killed := time.Now()
+			restarted := <-s.restarted
+			for !s.load.LastWrite().After(restarted) && time.Since(restarted) < 5*writeGap {
+				time.Sleep(5 * time.Millisecond)
+			}
+			gap := s.load.LastWrite().Sub(restarted)
+			s.t.Logf("killed, started again after %.2f s, the first write %.1f s after that", restarted.Sub(killed).Seconds(), gap.Seconds())
+			if gap < 0 || gap > writeGap {
+				s.t.Errorf("no write for %.1f s after the restart", time.Since(restarted).Seconds())
+				break
+			}
+			time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+		}
+		return func() {}
+	}
+}
