@@ -65,7 +65,8 @@ func kill(times int) func(*site) func() {
 				time.Sleep(5 * time.Millisecond)
 			}
 			gap := s.load.LastWrite().Sub(restarted)
-			s.t.Logf("killed, started again after %.2f s, the first write %.1f s after that", restarted.Sub(killed).Seconds(), gap.Seconds())
+			s.t.Logf("killed, started again after %.2f s, at %s, the first write %.1f s after that",
+				restarted.Sub(killed).Seconds(), restarted.UTC().Format("15:04:05.000"), gap.Seconds())
 			if gap < 0 || gap > writeGap {
 				s.t.Errorf("no write for %.1f s after the restart", time.Since(restarted).Seconds())
 				break

@@ -253,13 +253,16 @@ func (s *site) works(client *clientv3.Client) error {
 	return nil
 }
 
+// oneByOne makes a connection for each request.
+var oneByOne = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // ask asks the port of metrics and health checks.
 func (s *site) ask(ctx context.Context, path string) (int, string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.server.Ops+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := oneByOne.Do(request)
 	if err != nil {
 		return 0, "", err
 	}

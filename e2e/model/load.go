@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -233,9 +234,12 @@ func (l *Load) Summary() string {
 }
 
 func (l *Load) violation(format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	if !slices.Contains(l.wrong, what) {
+		l.wrong = append(l.wrong, what)
+	}
 }
 
 // ack remembers a write that the server has acknowledged. Deletions of what was not there are not in it.
