@@ -102,6 +102,7 @@ func run(t *testing.T, r row, store string) {
 	s.load.Start()
 	time.Sleep(warm)
 
+	s.healthy()
 	health := s.observe()
 	end := r.begin(s)
 	time.Sleep(r.lasts)

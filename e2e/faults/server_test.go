@@ -1,9 +1,16 @@
 package faults
 
 import (
+	"context"
+	"fmt"
 	"math/rand/v2"
+	"sync"
 	"syscall"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"harikube.io/e2e/server"
 )
 
 // What happens to the server itself, on either database.
@@ -41,6 +48,40 @@ var serverRows = []row{
 	},
 	{name: "the server is killed", stores: both, quick: true, stopsServer: true, restarts: true, begin: kill(2)},
 	{name: "the server is killed again and again", stores: both, stopsServer: true, restarts: true, begin: kill(6)},
+	{
+		// A transaction that the database works on for seconds, and goes on with.
+		name: "the server is killed in a long transaction", stores: both, stopsServer: true, restarts: true,
+		begin: func(s *site) func() {
+			end := s.deleteMany()
+			kill(3)(s)
+			return end
+		},
+	},
+}
+
+// deleteMany puts many keys and deletes them at once, over and over, until the function that it returns is
+// called.
+func (s *site) deleteMany() func() {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	client := server.Client(s.t, s.server.Address)
+	running.Go(func() {
+		defer client.Close()
+		for ctx.Err() == nil {
+			for i := 0; i < 3000 && ctx.Err() == nil; i += 100 {
+				var puts []clientv3.Op
+				for j := range 100 {
+					puts = append(puts, clientv3.OpPut(fmt.Sprintf("/many/%d", i+j), "x"))
+				}
+				_, _ = client.Txn(ctx).Then(puts...).Commit()
+			}
+			_, _ = client.Delete(ctx, "/many/", clientv3.WithPrefix())
+		}
+	})
+	return func() {
+		stop()
+		running.Wait()
+	}
 }
 
 // setClock has the server's wall clock jump, and stay there: its end is no other jump.

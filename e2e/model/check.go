@@ -64,12 +64,19 @@ func (l *Load) check(lost int64) {
 	l.checkLeases(ctx, live)
 }
 
+// errorf fails the test, and says so for the first of a kind.
+func (l *Load) errorf(format string, args ...any) {
+	if l.failures[format]++; l.failures[format] <= atMost {
+		l.t.Errorf(format, args...)
+	}
+}
+
 // tellWrong fails the test for what was seen to be wrong while it happened.
 func (l *Load) tellWrong() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, what := range l.wrong {
-		if i == 20 {
+		if i == atMost {
 			l.t.Errorf("and %d more", len(l.wrong)-i)
 			break
 		}
@@ -84,22 +91,22 @@ func (l *Load) baseAfterLoss(ctx context.Context, lost int64) state {
 	for response := range l.client.Watch(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(lost)) {
 		compacted := response.CompactRevision
 		if compacted == 0 {
-			l.t.Errorf("a watch from revision %d, whose commit is lost, is not told that it is compacted", lost)
+			l.errorf("a watch from revision %d, whose commit is lost, is not told that it is compacted", lost)
 			return state{}
 		}
 		if compacted < lost {
-			l.t.Errorf("revision %d was acknowledged and is lost, only those below %d are compacted", lost, compacted)
+			l.errorf("revision %d was acknowledged and is lost, only those below %d are compacted", lost, compacted)
 		}
 		found, err := l.list(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(compacted))
 		if err != nil {
-			l.t.Errorf("the state at the compacted revision %d: %v", compacted, err)
+			l.errorf("the state at the compacted revision %d: %v", compacted, err)
 			return state{}
 		}
 		found.revision = compacted
 		l.checkValues(found)
 		return found
 	}
-	l.t.Errorf("a watch from revision %d had no answer", lost)
+	l.errorf("a watch from revision %d had no answer", lost)
 	return state{}
 }
 
@@ -120,7 +127,7 @@ func (l *Load) checkValues(found state) {
 	}
 	for key, e := range found.live {
 		if within(key, l.prefix) && !written[e.Value] {
-			l.t.Errorf("nobody has written what %s is: %s", key, short12(e.Value))
+			l.errorf("nobody has written what %s is: %s", key, short12(e.Value))
 		}
 	}
 }
@@ -135,7 +142,7 @@ func (l *Load) history(ctx context.Context, from, to int64) []Event {
 	var events []Event
 	for response := range client.Watch(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(from), clientv3.WithPrevKV()) {
 		if err := response.Err(); err != nil {
-			l.t.Errorf("the log from revision %d: %v", from, err)
+			l.errorf("the log from revision %d: %v", from, err)
 			return nil
 		}
 		for _, e := range response.Events {
@@ -145,25 +152,25 @@ func (l *Load) history(ctx context.Context, from, to int64) []Event {
 			return events
 		}
 	}
-	l.t.Errorf("no end of the log at revision %d after %d events", to, len(events))
+	l.errorf("no end of the log at revision %d after %d events", to, len(events))
 	return nil
 }
 
 // replay follows the history: no revision is left out, and each follows from those before.
 func (l *Load) replay(from state, events []Event, last int64, gap bool) map[string]Event {
-	t, at, live := l.t, from.revision, maps.Clone(from.live)
+	at, live := from.revision, maps.Clone(from.live)
 	for i, e := range events {
 		if e.Revision != at && e.Revision != at+1 && !(gap && i == 0) {
-			t.Errorf("after revision %d the log has %d", at, e.Revision)
+			l.errorf("after revision %d the log has %d", at, e.Revision)
 		}
 		at = e.Revision
 		old, existed := live[e.Key]
 		if e.Previous != old.Value || e.PreviousRevision != old.Revision {
-			t.Errorf("revision %d of %s: the previous one is said to be %d, it is %d", e.Revision, e.Key, e.PreviousRevision, old.Revision)
+			l.errorf("revision %d of %s: the previous one is said to be %d, it is %d", e.Revision, e.Key, e.PreviousRevision, old.Revision)
 		}
 		switch {
 		case e.Value == "" && !existed:
-			t.Errorf("revision %d deletes %s, which is not there", e.Revision, e.Key)
+			l.errorf("revision %d deletes %s, which is not there", e.Revision, e.Key)
 		case e.Value == "":
 			delete(live, e.Key)
 		default:
@@ -172,20 +179,19 @@ func (l *Load) replay(from state, events []Event, last int64, gap bool) map[stri
 				create, version = old.Create, old.Version+1
 			}
 			if e.Create != create || e.Version != version {
-				t.Errorf("revision %d of %s: created at %d, version %d; not %d, %d", e.Revision, e.Key, e.Create, e.Version, create, version)
+				l.errorf("revision %d of %s: created at %d, version %d; not %d, %d", e.Revision, e.Key, e.Create, e.Version, create, version)
 			}
 			live[e.Key] = e
 		}
 	}
 	if at != last {
-		t.Errorf("the log ends at %d, not %d", at, last)
+		l.errorf("the log ends at %d, not %d", at, last)
 	}
 	return live
 }
 
 // checkOutcomes compares the log with what the clients were told.
 func (l *Load) checkOutcomes(base int64, events []Event) {
-	t := l.t
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	byRevision := map[int64]attempt{}
@@ -194,15 +200,14 @@ func (l *Load) checkOutcomes(base int64, events []Event) {
 			byRevision[e.Revision] = attempt{}
 		}
 		if _, twice := byRevision[e.Revision][e.Key]; twice {
-			t.Errorf("revision %d changes %s twice", e.Revision, e.Key)
+			l.errorf("revision %d changes %s twice", e.Revision, e.Key)
 		}
 		byRevision[e.Revision][e.Key] = e.Value
 		if err, refused := l.never[e.Value]; refused {
-			t.Errorf("revision %d puts %s, what was refused: %v", e.Revision, e.Key, err)
+			l.errorf("revision %d puts %s, what was refused: %v", e.Revision, e.Key, err)
 			delete(byRevision, e.Revision)
 		}
 	}
-	missing := 0
 	for revision, writes := range l.acks {
 		if revision <= base {
 			continue
@@ -210,16 +215,11 @@ func (l *Load) checkOutcomes(base int64, events []Event) {
 		got, found := byRevision[revision]
 		switch {
 		case !found:
-			if missing++; missing <= 5 {
-				t.Errorf("the acknowledged write of revision %d is not there (or was refused as well): %v", revision, brief(writes))
-			}
+			l.errorf("the acknowledged write of revision %d is not there (or was refused as well): %v", revision, brief(writes))
 		case !equal(got, writes):
-			t.Errorf("revision %d is %v, acknowledged was %v", revision, brief(got), brief(writes))
+			l.errorf("revision %d is %v, acknowledged was %v", revision, brief(got), brief(writes))
 		}
 		delete(byRevision, revision)
-	}
-	if missing > 5 {
-		t.Errorf("%d acknowledged writes are not there", missing)
 	}
 	// What is left can only be the end of a lease, or of unknown outcome, each once and as a whole.
 	for _, revision := range slices.Sorted(maps.Keys(byRevision)) {
@@ -229,7 +229,7 @@ func (l *Load) checkOutcomes(base int64, events []Event) {
 		}
 		i := slices.IndexFunc(l.maybe, func(m maybe) bool { return !m.came && isOutcome(got, m.writes) })
 		if i < 0 {
-			t.Errorf("nobody has written revision %d (or not twice): %v", revision, brief(got))
+			l.errorf("nobody has written revision %d (or not twice): %v", revision, brief(got))
 			continue
 		}
 		l.maybe[i].came = true
@@ -261,7 +261,7 @@ func (l *Load) checkReads(from state, events []Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	slices.SortStableFunc(l.reads, func(a, b read) int { return cmp.Compare(a.revision, b.revision) })
-	live, next, wrong := maps.Clone(from.live), 0, 0
+	live, next := maps.Clone(from.live), 0
 	for _, r := range l.reads {
 		if r.revision < from.revision {
 			continue // lost since
@@ -285,13 +285,8 @@ func (l *Load) checkReads(from state, events []Event) {
 			want[r.key] = e.Revision
 		}
 		if !maps.Equal(want, r.found) {
-			if wrong++; wrong <= 3 {
-				l.t.Errorf("%s of %s as of revision %d is not what was there: %s", r.what, r.key, r.revision, difference(want, r.found))
-			}
+			l.errorf("%s of %s as of revision %d is not what was there: %s", r.what, r.key, r.revision, difference(want, r.found))
 		}
-	}
-	if wrong > 3 {
-		l.t.Errorf("%d answers are not what was there at their revision", wrong)
 	}
 }
 
@@ -303,23 +298,22 @@ func (l *Load) checkState(ctx context.Context, last int64, live map[string]Event
 		return
 	}
 	if found.revision != last {
-		l.t.Errorf("the state is as of revision %d, not %d", found.revision, last)
+		l.errorf("the state is as of revision %d, not %d", found.revision, last)
 	}
 	for key := range live {
 		e := live[key].withoutPrevious()
 		if found.live[key] != e {
-			l.t.Errorf("%s is of revision %d, the log leads to %d", key, found.live[key].Revision, e.Revision)
+			l.errorf("%s is of revision %d, the log leads to %d", key, found.live[key].Revision, e.Revision)
 		}
 		delete(found.live, key)
 	}
 	for key := range found.live {
-		l.t.Errorf("%s is there, the log does not lead to it", key)
+		l.errorf("%s is there, the log does not lead to it", key)
 	}
 }
 
 // checkWatchers compares what each watch has seen with the log, and with what others have seen.
 func (l *Load) checkWatchers(base int64, events []Event, last int64) {
-	t := l.t
 	type change struct {
 		revision int64
 		key      string
@@ -327,7 +321,7 @@ func (l *Load) checkWatchers(base int64, events []Event, last int64) {
 	told := map[change]Event{}
 	for i, w := range l.watch {
 		if !w.awaitRevision(last, settleWithin/2) {
-			t.Errorf("watcher %d of %s has not seen the end, revision %d", i+1, w.prefix, last)
+			l.errorf("watcher %d of %s has not seen the end, revision %d", i+1, w.prefix, last)
 		}
 		w.mu.Lock()
 		for _, s := range w.segments {
@@ -336,7 +330,7 @@ func (l *Load) checkWatchers(base int64, events []Event, last int64) {
 				at := change{e.Revision, e.Key}
 				before, seen := told[at]
 				if seen && before.Value != e.Value {
-					t.Errorf("revision %d of %s was told as %s and as %s", e.Revision, e.Key, short12(before.Value), short12(e.Value))
+					l.errorf("revision %d of %s was told as %s and as %s", e.Revision, e.Key, short12(before.Value), short12(e.Value))
 				}
 				told[at] = e
 			}
@@ -348,7 +342,7 @@ func (l *Load) checkWatchers(base int64, events []Event, last int64) {
 	for revision, writes := range l.acks {
 		for key, value := range writes {
 			if e, seen := told[change{revision, key}]; seen && e.Value != value {
-				t.Errorf("revision %d of %s was acknowledged as %s, watches were told %s", revision, key, short12(value), short12(e.Value))
+				l.errorf("revision %d of %s was acknowledged as %s, watches were told %s", revision, key, short12(value), short12(e.Value))
 			}
 		}
 	}
@@ -363,7 +357,7 @@ func (l *Load) checkSegment(i int, w *watcher, s *segment, base int64, events []
 	}
 	first, upTo := s.events[0].Revision, s.events[len(s.events)-1].Revision
 	if s.from <= base && first <= base && upTo > base {
-		l.t.Errorf("watcher %d of %s, from revision %d, went on to %d past lost commits as if nothing was", i+1, w.prefix, s.from, upTo)
+		l.errorf("watcher %d of %s, from revision %d, went on to %d past lost commits as if nothing was", i+1, w.prefix, s.from, upTo)
 		return
 	}
 	if upTo <= base {
@@ -380,13 +374,13 @@ func (l *Load) checkSegment(i int, w *watcher, s *segment, base int64, events []
 	}
 	for n := range min(len(want), len(s.events)) {
 		if want[n] != s.events[n] {
-			l.t.Errorf("watcher %d of %s from revision %d: event %d is revision %d of %s, should be revision %d of %s (or differs in its values)",
+			l.errorf("watcher %d of %s from revision %d: event %d is revision %d of %s, should be revision %d of %s (or differs in its values)",
 				i+1, w.prefix, s.from, n, s.events[n].Revision, s.events[n].Key, want[n].Revision, want[n].Key)
 			return
 		}
 	}
 	if len(want) != len(s.events) {
-		l.t.Errorf("watcher %d of %s from revision %d to %d: %d events, not %d", i+1, w.prefix, s.from, upTo, len(s.events), len(want))
+		l.errorf("watcher %d of %s from revision %d to %d: %d events, not %d", i+1, w.prefix, s.from, upTo, len(s.events), len(want))
 	}
 }
 
@@ -397,13 +391,13 @@ func (l *Load) checkLeases(ctx context.Context, live map[string]Event) {
 	l.mu.Unlock()
 	for key, lease := range kept {
 		if _, there := live[key]; !there {
-			l.t.Errorf("%s is gone, its lease was kept alive", key)
+			l.errorf("%s is gone, its lease was kept alive", key)
 		}
 		left, err := l.client.TimeToLive(ctx, lease)
 		if err != nil {
-			l.t.Errorf("the lease of %s: %v", key, err)
+			l.errorf("the lease of %s: %v", key, err)
 		} else if left.TTL <= 0 || left.TTL > keptSeconds {
-			l.t.Errorf("the lease of %s, of %d s, has %d s left", key, keptSeconds, left.TTL)
+			l.errorf("the lease of %s, of %d s, has %d s left", key, keptSeconds, left.TTL)
 		}
 	}
 }

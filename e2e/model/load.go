@@ -30,6 +30,8 @@ const (
 	retryAfter = 30 * time.Millisecond
 	// Patience is how long a client waits for an answer.
 	patience = 5 * time.Second
+	// atMost failures of a kind are told.
+	atMost = 10
 	// settleWithin is for what only takes so long when it hangs.
 	settleWithin = time.Minute
 )
@@ -59,6 +61,8 @@ type Load struct {
 	kept     map[string]clientv3.LeaseID // keys whose leases are kept alive
 	short    map[string]time.Time        // keys, and until when their leases may not end
 	wrong    []string                    // what was seen to be wrong while it happened
+
+	failures map[string]int // of the check, by kind
 }
 
 // maybe is a write of unknown outcome.
@@ -76,7 +80,7 @@ type state struct {
 // New prepares clients for the keys with a prefix, which nobody else writes.
 func New(t testing.TB, address, prefix string) *Load {
 	l := &Load{
-		t: t, address: address, prefix: prefix, client: server.Client(t, address), never: map[string]error{},
+		t: t, address: address, prefix: prefix, client: server.Client(t, address), never: map[string]error{}, failures: map[string]int{},
 		acks: map[int64]attempt{}, progress: map[string]int{}, last: map[string]time.Time{},
 		kept: map[string]clientv3.LeaseID{}, short: map[string]time.Time{},
 	}

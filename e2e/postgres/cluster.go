@@ -313,11 +313,15 @@ var found struct {
 	programs string
 }
 
-// programs is the folder of initdb and postgres: those that build/bin/test-postgres runs.
+// programs is the folder of initdb and postgres: the one that HARIKUBE_POSTGRES_PROGRAMS names, such as
+// /usr/lib/postgresql/17/bin, or that of what build/bin/test-postgres runs.
 func programs(t testing.TB, bin string) string {
 	t.Helper()
 	found.Lock()
 	defer found.Unlock()
+	if found.programs == "" {
+		found.programs = os.Getenv("HARIKUBE_POSTGRES_PROGRAMS")
+	}
 	if found.programs == "" {
 		s := Start(t, bin)
 		defer s.Stop()
