@@ -3,8 +3,10 @@ package model
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"testing"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -13,9 +15,11 @@ import (
 )
 
 // Check compares what the server has with what it has said. All clients have stopped; this ends the
-// watches, too.
-func (l *Load) Check() {
+// watches, too. It returns the history since the load was started.
+func (l *Load) Check() []Event {
+	l.t.Helper()
 	l.check(0)
+	return l.events
 }
 
 // CheckAfterLoss is Check for a database that has lost acknowledged commits, the last of them of a
@@ -30,6 +34,7 @@ func (l *Load) check(lost int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*settleWithin)
 	defer cancel()
+	defer l.close()
 	defer l.tellWrong()
 	l.awaitShortLeases(ctx)
 	// The end, in each watcher's prefix.
@@ -52,10 +57,12 @@ func (l *Load) check(lost int64) {
 	if t.Failed() && from.live == nil {
 		return
 	}
-	events := l.history(ctx, from.revision+1, last)
-	if events == nil {
+	events, err := History(ctx, l.t, l.address, from.revision+1, last)
+	if err != nil {
+		t.Error(err)
 		return
 	}
+	l.events = events
 	live := l.replay(from, events, last, lost > 0)
 	l.checkOutcomes(from.revision, events)
 	l.checkReads(from, events)
@@ -132,28 +139,26 @@ func (l *Load) checkValues(found state) {
 	}
 }
 
-// history reads the log from one revision to another.
-func (l *Load) history(ctx context.Context, from, to int64) []Event {
-	l.t.Helper()
+// History reads the log from one revision to another.
+func History(ctx context.Context, t testing.TB, address string, from, to int64) ([]Event, error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	client := server.Client(l.t, l.address)
+	client := server.Client(t, address)
 	defer client.Close()
 	var events []Event
 	for response := range client.Watch(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(from), clientv3.WithPrevKV()) {
 		if err := response.Err(); err != nil {
-			l.errorf("the log from revision %d: %v", from, err)
-			return nil
+			return nil, fmt.Errorf("the log from revision %d: %w", from, err)
 		}
 		for _, e := range response.Events {
 			events = append(events, eventOf(e))
 		}
 		if n := len(events); n > 0 && events[n-1].Revision >= to {
-			return events
+			return events, nil
 		}
 	}
-	l.errorf("no end of the log at revision %d after %d events", to, len(events))
-	return nil
+	return nil, fmt.Errorf("no end of the log at revision %d after %d events", to, len(events))
 }
 
 // replay follows the history: no revision is left out, and each follows from those before.

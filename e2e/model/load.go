@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,6 +48,8 @@ type Load struct {
 
 	stop    context.CancelFunc
 	running sync.WaitGroup // all but the watchers
+	tag     string         // in all values, so that those of another load are others
+	events  []Event        // the history, when it has been checked
 
 	mu       sync.Mutex
 	acks     map[int64]attempt // by revision
@@ -82,9 +85,9 @@ func New(t testing.TB, address, prefix string) *Load {
 	l := &Load{
 		t: t, address: address, prefix: prefix, client: server.Client(t, address), never: map[string]error{}, failures: map[string]int{},
 		acks: map[int64]attempt{}, progress: map[string]int{}, last: map[string]time.Time{},
-		kept: map[string]clientv3.LeaseID{}, short: map[string]time.Time{},
+		kept: map[string]clientv3.LeaseID{}, short: map[string]time.Time{}, tag: rand.Text()[:4],
 	}
-	t.Cleanup(func() { _ = l.client.Close() })
+	t.Cleanup(l.close)
 	return l
 }
 
@@ -102,10 +105,7 @@ func (l *Load) Start() {
 
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	l.t.Cleanup(func() {
-		stop()
-		l.running.Wait()
-	})
+	l.t.Cleanup(l.Stop)
 	from := base.revision + 1
 	l.startWatch(&watcher{prefix: l.prefix, from: from, prevKV: true})
 	l.startWatch(&watcher{prefix: l.prefix, from: from, prevKV: true, breaks: 2 * time.Second})
@@ -206,6 +206,22 @@ func (l *Load) Acked() int64 {
 	return l.acked
 }
 
+// Acknowledged waits for more acknowledged writes than there are.
+func (l *Load) Acknowledged(more int) {
+	l.t.Helper()
+	deadline := time.Now().Add(settleWithin)
+	written := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.acks)
+	}
+	for target := written() + more; written() < target; time.Sleep(pause) {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%d of %d writes in %s", more-(target-written()), more, settleWithin)
+		}
+	}
+}
+
 // LastWrite returns when the last write was acknowledged.
 func (l *Load) LastWrite() time.Time {
 	l.mu.Lock()
@@ -223,6 +239,14 @@ func (l *Load) LastWrite() time.Time {
 func (l *Load) Stop() {
 	l.stop()
 	l.running.Wait()
+}
+
+// close ends what is left.
+func (l *Load) close() {
+	for _, w := range l.watch {
+		w.end()
+	}
+	_ = l.client.Close()
 }
 
 // Summary says in one line what was done.
@@ -303,7 +327,7 @@ func (l *Load) value(size int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serial++
-	return fmt.Sprintf("%d %s", l.serial, strings.Repeat(Filling, 1+size/len(Filling)))
+	return fmt.Sprintf("%s-%d %s", l.tag, l.serial, strings.Repeat(Filling, 1+size/len(Filling)))
 }
 
 func (l *Load) list(ctx context.Context, key string, options ...clientv3.OpOption) (state, error) {

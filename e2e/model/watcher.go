@@ -22,6 +22,7 @@ type watcher struct {
 
 	load   *Load
 	client *clientv3.Client
+	end    func()
 
 	mu       sync.Mutex
 	segments []*segment
@@ -41,7 +42,7 @@ func (l *Load) startWatch(w *watcher) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { w.run(ctx) })
-	l.t.Cleanup(func() {
+	w.end = sync.OnceFunc(func() {
 		cancel()
 		_ = w.client.Close()
 		done.Wait()
