@@ -57,7 +57,7 @@ func (s *site) open(store string, settings []string) {
 		s.endpoint = sqliteURL(s.file)
 		return
 	}
-	s.cluster = postgres.NewCluster(s.t, bin, settings...)
+	s.cluster = postgres.NewCluster(s.t, bin, s.folder, settings...)
 	s.endpoint = s.cluster.URL()
 }
 
@@ -104,7 +104,7 @@ const (
 func (s *shim) set(t testing.TB, number int, value int64) {
 	t.Helper()
 	if _, err := s.control.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(value)), int64(8*number)); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 }
 
@@ -112,7 +112,7 @@ func (s *shim) get(t testing.TB, number int) int64 {
 	t.Helper()
 	var bytes [8]byte
 	if _, err := s.control.ReadAt(bytes[:], int64(8*number)); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return int64(binary.NativeEndian.Uint64(bytes[:]))
 }

@@ -237,7 +237,9 @@ func (l *Load) LastWrite() time.Time {
 
 // Stop ends all clients but those that watch.
 func (l *Load) Stop() {
-	l.stop()
+	if l.stop != nil {
+		l.stop()
+	}
 	l.running.Wait()
 }
 

@@ -24,22 +24,24 @@ const (
 	logBytes = 1 << 20
 )
 
-// Cluster is a PostgreSQL server of the test's own with its data, to which everything can be done. Its
-// configuration is stricter than the usual one in nothing. Not safe for use by several goroutines.
+// Cluster is a PostgreSQL server of the test's own with its data, to which everything can be done. Not safe for use by several goroutines.
 type Cluster struct {
 	Port int
 	Data string
 
 	programs string
+	folder   string
+	log      string
 	settings []string
 	cmd      *exec.Cmd
 	done     chan struct{}
 }
 
-// NewCluster makes an empty server, with settings as in postgresql.conf, and starts it.
-func NewCluster(t testing.TB, bin string, settings ...string) *Cluster {
+// NewCluster makes an empty server, with settings as in postgresql.conf, and starts it. Its log is a file in
+// the folder.
+func NewCluster(t testing.TB, bin, folder string, settings ...string) *Cluster {
 	t.Helper()
-	c := newCluster(t, bin, settings)
+	c := newCluster(t, bin, folder, settings)
 	initdb := c.command("initdb", "--pgdata="+c.Data, "--username=postgres", "--auth=trust", "--encoding=UTF8",
 		"--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync", "--no-instructions")
 	if output, err := initdb.CombinedOutput(); err != nil {
@@ -49,7 +51,7 @@ func NewCluster(t testing.TB, bin string, settings ...string) *Cluster {
 	return c
 }
 
-func newCluster(t testing.TB, bin string, settings []string) *Cluster {
+func newCluster(t testing.TB, bin, folder string, settings []string) *Cluster {
 	t.Helper()
 	port, err := controlplane.FreePort()
 	if err != nil {
@@ -59,7 +61,8 @@ func newCluster(t testing.TB, bin string, settings []string) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{Port: port, Data: data, programs: programs(t, bin), settings: settings}
+	log := filepath.Join(folder, fmt.Sprintf("postgres-%d.log", port))
+	c := &Cluster{Port: port, Data: data, log: log, folder: folder, programs: programs(t, bin), settings: settings}
 	if credential := unprivileged(t); credential != nil {
 		if err := os.Chown(data, int(credential.Uid), int(credential.Gid)); err != nil {
 			t.Fatal(err)
@@ -76,7 +79,7 @@ func newCluster(t testing.TB, bin string, settings []string) *Cluster {
 // not started yet.
 func (c *Cluster) Standby(t testing.TB, bin, address string, settings ...string) *Cluster {
 	t.Helper()
-	s := newCluster(t, bin, settings)
+	s := newCluster(t, bin, c.folder, settings)
 	ctx, cancel := context.WithTimeout(context.Background(), upWithin)
 	defer cancel()
 	connection := c.connect(ctx, t)
@@ -156,7 +159,7 @@ func (c *Cluster) Launch(t testing.TB) {
 	for _, setting := range c.settings {
 		arguments = append(arguments, "-c", setting)
 	}
-	log, err := os.OpenFile(c.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,11 +180,9 @@ func (c *Cluster) Launch(t testing.TB) {
 
 // Log is what the server has said last.
 func (c *Cluster) Log() string {
-	text, _ := os.ReadFile(c.logFile())
+	text, _ := os.ReadFile(c.log)
 	return string(text[max(0, len(text)-logBytes):])
 }
-
-func (c *Cluster) logFile() string { return c.Data + ".log" }
 
 // URL is that of the database postgres for its superuser.
 func (c *Cluster) URL() string { return c.At(c.Address()) }
