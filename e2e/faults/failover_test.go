@@ -93,7 +93,7 @@ var failoverRows = []row{
 	},
 	{
 		// A rolling update that went wrong: the new server took the database, and is gone again.
-		name: "a second server takes the database and dies", stores: onPostgres, quick: true, restarts: true,
+		name: "a second server takes the database and dies", stores: onPostgres, quick: true, stopsServer: true, restarts: true,
 		begin: func(s *site) func() {
 			second := server.HariKubeWith(s.t, bin, s.folder, s.endpoint, server.Options{})
 			second.Start(s.t)

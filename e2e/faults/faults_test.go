@@ -38,6 +38,7 @@ type row struct {
 	name     string
 	stores   []string // "sqlite", "postgres"
 	quick    bool     // a part of `make test`
+	alone    bool     // no other row at the same time: it measures
 	settings []string // of PostgreSQL
 
 	setup func(*site)        // before the server starts
@@ -45,7 +46,7 @@ type row struct {
 	lasts time.Duration
 	check func(*site) // what else has to be seen
 
-	refusesPuts bool // so that /readyz has to say so
+	refusesPuts bool // so that /readyz has to say so; it takes 5 s to find out
 	stopsServer bool // so that it cannot say how it is
 	restarts    bool // the server ends, and its supervisor starts it again
 	losesWrites bool // acknowledged ones: site.acknowledged is set
@@ -77,7 +78,9 @@ func TestFaults(t *testing.T) {
 				if !r.quick && !all {
 					t.Skip("a part of make test-long")
 				}
-				t.Parallel()
+				if !r.alone {
+					t.Parallel()
+				}
 				run(t, r, store)
 			})
 		}

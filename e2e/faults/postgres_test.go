@@ -90,7 +90,7 @@ var postgresRows = []row{
 		},
 	},
 	{
-		name: "PostgreSQL read-only", stores: onPostgres, quick: true, refusesPuts: true, lasts: 5 * time.Second,
+		name: "PostgreSQL read-only", stores: onPostgres, quick: true, refusesPuts: true, lasts: 8 * time.Second,
 		begin: setting("default_transaction_read_only", "on"),
 	},
 	{
@@ -98,12 +98,12 @@ var postgresRows = []row{
 		begin: setting("statement_timeout", "'1ms'"),
 	},
 	{
-		name: "out of connections", stores: onPostgres, refusesPuts: true, lasts: 6 * time.Second,
+		name: "out of connections", stores: onPostgres, refusesPuts: true, lasts: 8 * time.Second,
 		settings: []string{"max_connections=30", "superuser_reserved_connections=0"},
 		begin:    useUp,
 	},
 	{
-		name: "password changed and back", stores: onPostgres, refusesPuts: true, lasts: 6 * time.Second, setup: withPassword,
+		name: "password changed and back", stores: onPostgres, refusesPuts: true, lasts: 8 * time.Second, setup: withPassword,
 		begin: func(s *site) func() {
 			s.cluster.Execute(s.t, "ALTER ROLE harikube PASSWORD 'second'", endBackends)
 			return func() { s.cluster.Execute(s.t, "ALTER ROLE harikube PASSWORD 'first'") }
@@ -115,7 +115,7 @@ var postgresRows = []row{
 		},
 	},
 	{
-		name: "password and its file changed", stores: onPostgres, refusesPuts: true, lasts: 4 * time.Second, setup: withPassword,
+		name: "password and its file changed", stores: onPostgres, refusesPuts: true, lasts: 8 * time.Second, setup: withPassword,
 		begin: func(s *site) func() {
 			s.cluster.Execute(s.t, "ALTER ROLE harikube PASSWORD 'second'", endBackends)
 			return func() { must(s, os.WriteFile(passwordFile(s), []byte("second\n"), 0o600)) }

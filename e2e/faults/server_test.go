@@ -46,11 +46,11 @@ var serverRows = []row{
 			return func() { s.server.Signal(syscall.SIGCONT) }
 		},
 	},
-	{name: "the server is killed", stores: both, quick: true, stopsServer: true, restarts: true, begin: kill(2)},
-	{name: "the server is killed again and again", stores: both, stopsServer: true, restarts: true, begin: kill(6)},
+	{name: "the server is killed", stores: both, quick: true, alone: true, stopsServer: true, restarts: true, begin: kill(2)},
+	{name: "the server is killed again and again", stores: both, alone: true, stopsServer: true, restarts: true, begin: kill(6)},
 	{
 		// A transaction that the database works on for seconds, and goes on with.
-		name: "the server is killed in a long transaction", stores: both, stopsServer: true, restarts: true,
+		name: "the server is killed in a long transaction", stores: both, alone: true, stopsServer: true, restarts: true,
 		begin: func(s *site) func() {
 			end := s.deleteMany()
 			kill(3)(s)

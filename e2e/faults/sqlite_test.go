@@ -15,11 +15,15 @@ import (
 
 var sqliteRows = []row{
 	{
-		name: "disk full", stores: onSqlite, quick: true, refusesPuts: true, lasts: 5 * time.Second,
+		name: "disk full", stores: onSqlite, quick: true, refusesPuts: true, lasts: 8 * time.Second,
 		setup: smallDisk,
 		begin: func(s *site) func() {
 			fill(s, filepath.Dir(s.file))
-			return func() { remove(s, filepath.Join(filepath.Dir(s.file), "filler")) }
+			filled := s.fillLog() // what room the write-ahead log has is used up soon
+			return func() {
+				filled()
+				must(s, os.Remove(filepath.Join(filepath.Dir(s.file), "filler")))
+			}
 		},
 	},
 	{name: "a sync fails", stores: onSqlite, quick: true, setup: (*site).preload, begin: once(failSync), lasts: time.Second},
@@ -33,7 +37,7 @@ var sqliteRows = []row{
 		begin: func(s *site) func() { return s.hold("BEGIN IMMEDIATE") },
 	},
 	{
-		name: "read by another program", stores: onSqlite, quick: true, lasts: 14 * time.Second,
+		name: "read by another program", stores: onSqlite, quick: true, alone: true, lasts: 14 * time.Second,
 		begin: func(s *site) func() {
 			end := s.hold("BEGIN", "SELECT * FROM log")
 			gaps, filled := s.gaps(), s.fillLog()
@@ -196,8 +200,6 @@ func refused(s *site, file string) {
 		second.Kill()
 	}
 }
-
-func remove(s *site, file string) { must(s, os.Remove(file)) }
 
 func must(s *site, err error) {
 	s.t.Helper()
