@@ -10,8 +10,8 @@
 test_parts += test-faults
 test_long_parts += test-faults-all
 
-# Three at a time: a fault is waited for more than it is worked on.
-faults = go test -C e2e -count=1 -parallel=3 -timeout=1h -run "TestFaults/$(RUN)" -json ./faults
+# Two at a time: a fault is waited for more than it is worked on.
+faults = go test -C e2e -count=1 -parallel=2 -timeout=1h -run "TestFaults/$(RUN)" -json ./faults
 
 .PHONY: test-faults
 test-faults: server build/e2e/tally test-postgres ## Faults of disks, databases and clocks, under load. RUN=disk_full

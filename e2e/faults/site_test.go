@@ -211,7 +211,7 @@ func (s *site) recovered(since time.Time) time.Duration {
 
 // works does one of each.
 func (s *site) works(client *clientv3.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	const key = "/probe"
 	// The watch is there before the put.
