@@ -168,7 +168,7 @@ final class Compactor implements AutoCloseable {
       }
       return true;
     } catch (StoreException | CompletionException | SQLException e) {
-      FAILED.write(e.getMessage());
+      FAILED.write(Sentences.first(e));
     } catch (RuntimeException | Error e) {
       BROKEN.write(e);
     }

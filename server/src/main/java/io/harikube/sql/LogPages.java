@@ -30,8 +30,8 @@ final class LogPages {
   /** In bytes. Few values of Kubernetes are larger. */
   private static final int SMALL = 16 << 10;
 
-  /** How many rows PostgreSQL's driver holds: up to {@link #SMALL} in each of their two values. */
-  private static final int FETCH_ROWS = 100;
+  /** How many values of up to {@link #SMALL} bytes PostgreSQL's driver may hold. */
+  private static final int FETCH_ROWS = 200;
 
   /** How many large values one statement reads, as long as they are not too large together. */
   private static final int LARGE = 16;
@@ -87,6 +87,9 @@ final class LogPages {
     }
 
     private Row filled(Map<Long, Bytes> values) {
+      if (missing == 0 && previousMissing == 0) {
+        return row;
+      }
       LogRow log = row.log;
       KeyValue previous = row.previous;
       if (missing > 0) {
@@ -168,7 +171,7 @@ final class LogPages {
                 + " WHERE l.id >= ? AND l.id < ? AND "
                 + Rows.condition("l.key", scan.range)
                 + " ORDER BY l.id");
-    select.setFetchSize(FETCH_ROWS);
+    select.setFetchSize(scan.previous ? FETCH_ROWS / 2 : FETCH_ROWS);
     select.setLong(1, scan.from);
     select.setLong(2, scan.to);
     Rows.bind(select, 3, scan.range);
@@ -176,26 +179,29 @@ final class LogPages {
   }
 
   private static String columns(String table) {
-    return "%1$s.key, %1$s.id, %1$s.create_revision, %1$s.version, %1$s.lease, CASE WHEN octet_length(%1$s.value) <= %2$d THEN %1$s.value END, octet_length(%1$s.value)"
+    return """
+        %1$s.key, %1$s.id, %1$s.create_revision, %1$s.version, %1$s.lease,
+        CASE WHEN octet_length(%1$s.value) <= %2$d THEN %1$s.value END,
+        CASE WHEN octet_length(%1$s.value) > %2$d THEN octet_length(%1$s.value) END"""
         .formatted(table, SMALL);
   }
 
   private static Draft draft(ResultSet rows, Scan scan) throws SQLException {
     KeyValue kv = Rows.keyValue(rows, 1);
     long id = rows.getLong(2);
-    long size = rows.getLong(7);
+    long missing = rows.getLong(7);
     KeyValue previous = null;
-    long previousSize = 0;
+    long previousMissing = 0;
     // Of version 0 is a deletion, or no row at all.
     if (scan.previous && rows.getLong(12) != 0) {
       previous = Rows.keyValue(rows, 9);
-      previousSize = rows.getLong(15);
+      previousMissing = rows.getLong(15);
     }
     boolean live = scan.live && rows.getLong(scan.previous ? 16 : 9) == id;
     return new Draft(
         new Row(new LogRow(id, rows.getLong(8), kv.createRevision(), kv), previous, live),
-        size > SMALL ? size : 0,
-        previousSize > SMALL ? previousSize : 0);
+        missing,
+        previousMissing);
   }
 
   private static List<Row> filled(Session session, List<Draft> drafts) throws SQLException {

@@ -9,6 +9,9 @@ import ch.qos.logback.core.read.ListAppender;
 import io.harikube.ops.Version;
 import java.io.BufferedReader;
 import java.io.IOException;
+import io.harikube.sql.Restore;
+import java.util.ArrayList;
+import org.jspecify.annotations.Nullable;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.List;
@@ -44,6 +47,10 @@ class MainTest {
       delimiter = '|',
       value = {
         "server --no-such=1 | Unknown option: '--no-such'; see harikube help server.",
+        "restore x --bump-revision=1 | --bump-revision must be between 2 and 1000000000000; see --exact"
+            + " for a copy that does not go ahead; see harikube help restore.",
+        "restore x --exact --bump-revision=7 | --exact and --bump-revision exclude each other; see"
+            + " harikube help restore.",
         "server surplus | There is an argument too many; see harikube help server.",
         "server --endpoin=postgres://u:geheim@h/db"
             + " | Unknown option: '--endpoin'; see harikube help server.",
@@ -95,6 +102,23 @@ class MainTest {
         .setDefaultValueProvider(new Environment(Map.of("KINE_SKIP_VERIFY", value)))
         .parseArgs();
     assertThat(command.options.datastore.skipVerify).isEqualTo(set == 1);
+  }
+
+  private static Restore.@Nullable From restored(String... options) {
+    StubParts stub = new StubParts();
+    List<String> arguments = new ArrayList<>(List.of("restore", "x", "--endpoint=sqlite://y"));
+    arguments.addAll(List.of(options));
+    CommandLine commandLine =
+        Main.commandLine(Map.of(), stub.parts()).setOut(new PrintWriter(new StringWriter()));
+    assertThat(commandLine.execute(arguments.toArray(new String[0]))).isZero();
+    return stub.restored;
+  }
+
+  @Test
+  void aRestoredStoreGoesAheadUnlessItIsToBeExact() {
+    assertThat(restored()).isEqualTo(new Restore.Bumped(1_000_000_000));
+    assertThat(restored("--bump-revision=7")).isEqualTo(new Restore.Bumped(7));
+    assertThat(restored("--exact")).isEqualTo(new Restore.Exact());
   }
 
   @Test
