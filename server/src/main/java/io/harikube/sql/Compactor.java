@@ -30,9 +30,9 @@ import org.slf4j.event.Level;
  * itself: a watch may still begin there and must see the deletion; the next compaction begins with
  * that revision once more.
  *
- * <p>A step that fails, for whatever reason, is tried again after a pause, for as long as the server
- * runs. How far the work has got is part of every step's commit, and each step begins with what the
- * database says of that.
+ * <p>A step that fails, for whatever reason, is tried again after a pause, for as long as the
+ * server runs. How far the work has got is part of every step's commit, and each step begins with
+ * what the database says of that.
  */
 final class Compactor implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Compactor.class);

@@ -93,8 +93,7 @@ final class LogPages {
       LogRow log = row.log;
       KeyValue previous = row.previous;
       if (missing > 0) {
-        log =
-            new LogRow(log.id(), log.prev(), log.created(), with(log.kv(), values.get(log.id())));
+        log = new LogRow(log.id(), log.prev(), log.created(), with(log.kv(), values.get(log.id())));
       }
       if (previous != null && previousMissing > 0) {
         previous = with(previous, values.get(log.prev()));

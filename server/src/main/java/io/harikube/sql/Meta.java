@@ -89,15 +89,7 @@ record Meta(
   /** The same after a number of commits. */
   Meta withCommits(long count) {
     return new Meta(
-        revision,
-        compacted,
-        compacting,
-        compactCursor,
-        epoch,
-        count,
-        clusterId,
-        memberId,
-        indexed);
+        revision, compacted, compacting, compactCursor, epoch, count, clusterId, memberId, indexed);
   }
 
   /** The parameters of {@link #UPDATE}. */

@@ -402,8 +402,7 @@ final class PostgresDialect implements Dialect {
   /** In one round trip with the end of the transaction. */
   @Override
   public boolean stillOurs(Session session, long epoch) throws SQLException {
-    PreparedStatement answers =
-        new Pipeline().add(Epochs.SELECT).add("ROLLBACK").send(session);
+    PreparedStatement answers = new Pipeline().add(Epochs.SELECT).add("ROLLBACK").send(session);
     try (ResultSet rows = answers.getResultSet()) {
       return rows.next() && rows.getLong(1) == epoch;
     }

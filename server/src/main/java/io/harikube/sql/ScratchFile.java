@@ -1,12 +1,12 @@
 package io.harikube.sql;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.io.OutputStream;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 

@@ -52,7 +52,8 @@ final class SqlLog implements EventLog {
         () ->
             dialect
                 .readers()
-                .snapshot((session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
+                .snapshot(
+                    (session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
   }
 
   private Page read(
@@ -78,8 +79,7 @@ final class SqlLog implements EventLog {
     if (page.next() == Ids.first(from)) {
       throw tooLarge(from);
     }
-    List<Event> events =
-        page.rows().stream().map(row -> event(row, meta.compacted())).toList();
+    List<Event> events = page.rows().stream().map(row -> event(row, meta.compacted())).toList();
     return new Page(
         events, page.next() < 0 ? Math.max(end, from - 1) : Ids.revision(page.next()) - 1);
   }

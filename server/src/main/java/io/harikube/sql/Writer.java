@@ -19,7 +19,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -135,10 +134,7 @@ final class Writer implements AutoCloseable {
         connection.transaction(
             transaction -> {
               try (ResultSet rows =
-                  transaction
-                      .session()
-                      .prepare("SELECT 1 FROM attribute LIMIT 1")
-                      .executeQuery()) {
+                  transaction.session().prepare("SELECT 1 FROM attribute LIMIT 1").executeQuery()) {
                 return rows.next();
               }
             });
@@ -331,8 +327,8 @@ final class Writer implements AutoCloseable {
 
   /** Finds out what became of a batch whose connection or commit failed, and goes on from there. */
   private void lost(Round round, Batch batch, SQLException e) {
-    boolean full = e.getCause() instanceof SQLException cause
-        && dialect.failure(cause) == Failure.FULL;
+    boolean full =
+        e.getCause() instanceof SQLException cause && dialect.failure(cause) == Failure.FULL;
     if (recover(round, batch, Sentences.first(e))) {
       return;
     }
@@ -527,8 +523,7 @@ final class Writer implements AutoCloseable {
     return true;
   }
 
-  private boolean regained(
-      Round round, Batch batch, Meta now, boolean jump, boolean answered) {
+  private boolean regained(Round round, Batch batch, Meta now, boolean jump, boolean answered) {
     boolean done = committing && !jump && now.commits() == batch.sealed().commits();
     metrics.count(StoreMetrics.Count.RECONNECTS, 1);
     LOG.info("connected to the database again");

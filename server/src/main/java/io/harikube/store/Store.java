@@ -120,8 +120,8 @@ public interface Store extends AutoCloseable {
   Hash hash(long revision);
 
   /**
-   * Writes the whole store, as of one revision, as a file that {@code harikube restore} reads. There
-   * is one such file at a time: others wait until it has been taken.
+   * Writes the whole store, as of one revision, as a file that {@code harikube restore} reads.
+   * There is one such file at a time: others wait until it has been taken.
    */
   void snapshot(SnapshotSink sink) throws IOException;
 

@@ -49,7 +49,8 @@ final class LostCommitsTest {
 
   /** Remembers what the database holds. */
   private void remember() {
-    TABLES.forEach(table -> store.execute("CREATE TABLE old_" + table + " AS SELECT * FROM " + table));
+    TABLES.forEach(
+        table -> store.execute("CREATE TABLE old_" + table + " AS SELECT * FROM " + table));
   }
 
   /** Puts the database back to what was remembered, while the writer's connection is gone. */

@@ -7,8 +7,8 @@ import static io.harikube.testing.TestStore.refusal;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.harikube.store.EventLog;
 import io.harikube.store.Event;
+import io.harikube.store.EventLog;
 import io.harikube.store.KeyValue;
 import io.harikube.store.RangeQuery;
 import io.harikube.store.Store;
@@ -60,8 +60,7 @@ final class RestoreTest {
     store.snapshot(file);
     Set<Integer> hashes = new HashSet<>();
     for (Database target : TARGETS) {
-      try (TestStore restored =
-          target.restore(file, store, new Restore.Bumped(Restore.BUMP))) {
+      try (TestStore restored = target.restore(file, store, new Restore.Bumped(Restore.BUMP))) {
         long now = old + Restore.BUMP;
         assertThat(restored.revision()).isEqualTo(now);
         assertThat(restored.log().compactedRevision()).isEqualTo(now);

@@ -206,7 +206,8 @@ final class SnapshotTest {
     List<Event> before = store.events(Ops.ALL, 16, store.revision(), false, 1 << 20);
     store.store().close();
     OpenException refused =
-        catchThrowableOfType(OpenException.class, () -> Restore.restore(file, store.options(), new Restore.Exact()));
+        catchThrowableOfType(
+            OpenException.class, () -> Restore.restore(file, store.options(), new Restore.Exact()));
     assertThat(refused).isNotNull();
     store.reopen();
     assertThat(store.events(Ops.ALL, 16, store.revision(), false, 1 << 20)).isEqualTo(before);

@@ -99,7 +99,9 @@ final class TwoStoresTest {
     }
   }
 
-  /** Its supervisor starts it again and again: it is not to take the database from one that lives. */
+  /**
+   * Its supervisor starts it again and again: it is not to take the database from one that lives.
+   */
   @Test
   void whoWasDeposedWaitsForTheOtherToEnd() throws Exception {
     try (TestStore first = Database.POSTGRES.open(options -> options.as(1))) {
