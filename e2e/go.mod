@@ -3,6 +3,12 @@ module harikube.io/e2e
 
 go 1.26.0
 
+// Not in ./...: they measure, and must not run beside other packages. hostile.mk runs them.
+ignore (
+	./bigvalues
+	./hostile
+)
+
 require (
 	github.com/jackc/pgx/v5 v5.12.0
 	go.etcd.io/etcd/api/v3 v3.6.14

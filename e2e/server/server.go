@@ -2,7 +2,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,9 +30,13 @@ const (
 // several goroutines.
 type Server struct {
 	Address string // host:port
+	Ops     string // host:port of metrics and health checks; empty if there are none
+	// TLS is for its clients; nil if it has none.
+	TLS *tls.Config
 
 	program string
 	args    []string
+	env     []string
 	log     string
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has exited
@@ -39,11 +45,28 @@ type Server struct {
 // HariKube starts a server on the database of an endpoint; its log is a file in the folder.
 func HariKube(t testing.TB, bin, folder, endpoint string) *Server {
 	t.Helper()
-	address := freeAddress(t)
-	return start(t, &Server{Address: address, program: filepath.Join(bin, "harikube"), args: []string{
-		"server", "--endpoint=" + endpoint, "--listen-address=" + address, "--metrics-bind-address=0",
+	return start(t, hariKube(freeAddress(t), "", bin, folder, endpoint))
+}
+
+// Options are what a server is given beside its endpoint.
+type Options struct {
+	Args []string
+	Env  []string // NAME=value, added to the test's own
+}
+
+// HariKubeWith is HariKube for a test that looks at its health, too. It is not started yet.
+func HariKubeWith(t testing.TB, bin, folder, endpoint string, options Options) *Server {
+	t.Helper()
+	s := hariKube(freeAddress(t), freeAddress(t), bin, folder, endpoint)
+	s.args, s.env = append(s.args, options.Args...), options.Env
+	return s
+}
+
+func hariKube(address, ops, bin, folder, endpoint string) *Server {
+	return &Server{Address: address, Ops: ops, program: filepath.Join(bin, "harikube"), args: []string{
+		"server", "--endpoint=" + endpoint, "--listen-address=" + address, "--metrics-bind-address=" + cmp.Or(ops, "0"),
 		"--advertise-client-urls=http://" + address,
-	}, log: filepath.Join(folder, "harikube.log")})
+	}, log: filepath.Join(folder, "harikube.log")}
 }
 
 // Etcd starts an etcd with its data and log in the folder.
@@ -72,7 +95,7 @@ func start(t testing.TB, s *Server) *Server {
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.Launch(t)
-	client := Client(t, s.Address)
+	client := s.Client(t)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
 	defer cancel()
@@ -98,17 +121,25 @@ func (s *Server) Start(t testing.TB) {
 // Launch starts the program and does not wait for it.
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
+	if err := s.Run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Run is Launch for those who do not run a test.
+func (s *Server) Run() error {
 	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer log.Close()
 	cmd := exec.Command(s.program, s.args...)
+	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	controlplane.DieWithParent(cmd.SysProcAttr)
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	done := make(chan struct{})
 	s.cmd, s.done = cmd, done
@@ -116,7 +147,20 @@ func (s *Server) Launch(t testing.TB) {
 		_ = cmd.Wait()
 		close(done)
 	}()
+	return nil
 }
+
+// Done is closed when the program that was started last has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// ExitCode is that of the program that has ended; -1 if a signal ended it.
+func (s *Server) ExitCode() int { return s.cmd.ProcessState.ExitCode() }
+
+// Signal sends a signal to the program.
+func (s *Server) Signal(signal syscall.Signal) { _ = s.cmd.Process.Signal(signal) }
+
+// Log is the file that the program writes its log to.
+func (s *Server) Log() string { return s.log }
 
 // Runs tells whether the program has not ended.
 func (s *Server) Runs() bool {
@@ -127,6 +171,9 @@ func (s *Server) Runs() bool {
 		return true
 	}
 }
+
+// Pid is that of the program as it was started last.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
 // Kill is a crash: it returns when nothing of the program is left.
 func (s *Server) Kill() {
@@ -147,11 +194,23 @@ func (s *Server) Stop() {
 	}
 }
 
+// Client is that of its address, with TLS if the server has it.
+func (s *Server) Client(t testing.TB) *clientv3.Client {
+	t.Helper()
+	return connect(t, s.Address, s.TLS)
+}
+
 // Client returns a client that reconnects at once; to be closed by the caller.
 func Client(t testing.TB, address string) *clientv3.Client {
 	t.Helper()
+	return connect(t, address, nil)
+}
+
+func connect(t testing.TB, address string, secure *tls.Config) *clientv3.Client {
+	t.Helper()
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{address},
+		TLS:       secure,
 		Logger:    zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 100 * time.Millisecond},

@@ -73,7 +73,8 @@ final class DatastoreOptions {
     }
     return EndpointParser.parse(
         text,
-        new EndpointParser.Extras(caFile, certFile, keyFile, skipVerify, password, environment));
+        new EndpointParser.Extras(
+            caFile, certFile, keyFile, skipVerify, password, passwordFile, environment));
   }
 
   private static String read(String option, Path file) throws StartException {

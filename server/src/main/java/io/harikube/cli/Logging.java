@@ -45,32 +45,42 @@ final class Logging {
     for (Handler handler : root.getHandlers()) {
       root.removeHandler(handler);
     }
-    root.addHandler(new Forwarder());
+    root.addHandler(new Forwarder(debug));
   }
 
-  /** Hands what is logged by the JDK's means to SLF4J. */
+  /**
+   * Hands what is logged by the JDK's means to SLF4J. What gRPC says of a client's request is one
+   * line: where in gRPC a request was found malformed helps nobody.
+   */
   private static final class Forwarder extends Handler {
     private static final Formatter TEXT = new SimpleFormatter();
 
-    @Override
-    public void publish(LogRecord entry) {
-      String name = entry.getLoggerName() == null ? "jdk" : entry.getLoggerName();
-      LoggerFactory.getLogger(name)
-          .atLevel(level(entry.getLevel().intValue()))
-          .setCause(entry.getThrown())
-          .log(TEXT.formatMessage(entry));
+    private final boolean traces;
+
+    Forwarder(boolean traces) {
+      this.traces = traces;
     }
 
-    private static org.slf4j.event.Level level(int jdk) {
-      if (jdk >= Level.SEVERE.intValue()) {
-        return org.slf4j.event.Level.ERROR;
+    @Override
+    public void publish(LogRecord entry) {
+      org.slf4j.Logger log =
+          LoggerFactory.getLogger(entry.getLoggerName() == null ? "jdk" : entry.getLoggerName());
+      int level = entry.getLevel().intValue();
+      Throwable thrown = traces ? entry.getThrown() : null;
+      String text = TEXT.formatMessage(entry);
+      if (thrown == null && entry.getThrown() != null) {
+        text = (text + ": " + entry.getThrown()).replaceAll("\\s*\\R\\s*", " ");
       }
-      if (jdk >= Level.WARNING.intValue()) {
-        return org.slf4j.event.Level.WARN;
+      // Not by SLF4J's builders, which pass by the filter of repetitions.
+      if (level >= Level.SEVERE.intValue()) {
+        log.error(text, thrown);
+      } else if (level >= Level.WARNING.intValue()) {
+        log.warn(text, thrown);
+      } else if (level >= Level.INFO.intValue()) {
+        log.info(text, thrown);
+      } else {
+        log.debug(text, thrown);
       }
-      return jdk >= Level.INFO.intValue()
-          ? org.slf4j.event.Level.INFO
-          : org.slf4j.event.Level.DEBUG;
     }
 
     @Override

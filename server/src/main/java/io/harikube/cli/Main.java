@@ -33,7 +33,8 @@ public final class Main {
   private static final Pattern LOGIN = Pattern.compile("://.*@", Pattern.DOTALL);
 
   /** The name of an option, as opposed to its value. */
-  private static final Pattern NAME = Pattern.compile("(-[A-Za-z]|--[A-Za-z-]+)(=.*)?", Pattern.DOTALL);
+  private static final Pattern NAME =
+      Pattern.compile("(-[A-Za-z]|--[A-Za-z-]+)(=.*)?", Pattern.DOTALL);
 
   @Command(
       name = "harikube",

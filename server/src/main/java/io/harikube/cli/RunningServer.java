@@ -15,6 +15,9 @@ import io.harikube.tls.PemFiles;
 import io.harikube.tls.TlsException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -22,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -178,7 +182,7 @@ final class RunningServer implements AutoCloseable {
         endpoint,
         open <= 0 ? defaults.readers() : Math.max(1, open - 1),
         defaults.batchOperations(),
-        defaults.eventBytes(),
+        (int) Math.min(defaults.eventBytes(), Runtime.getRuntime().maxMemory() / 32),
         options.compactBatchSize,
         defaults.compactionReadDeadline(),
         defaults.walBytes(),
@@ -187,7 +191,22 @@ final class RunningServer implements AutoCloseable {
             : Duration.ofSeconds(Integer.MAX_VALUE),
         defaults.minLeaseTtl(),
         new SqlOptions.Pool(
-            idle(options), options.connectionMaxIdleTime, options.connectionMaxLifetime));
+            idle(options), options.connectionMaxIdleTime, options.connectionMaxLifetime),
+        server(options));
+  }
+
+  /** A number for this server, the same after a restart: of its host, its address and its name. */
+  private static long server(ServerOptions options) {
+    String host;
+    try {
+      host = Files.readString(Path.of("/proc/sys/kernel/hostname")).strip();
+    } catch (IOException e) {
+      host = "";
+    }
+    String text = host + '\n' + options.listenAddress + '\n' + options.name;
+    CRC32C crc = new CRC32C();
+    crc.update(text.getBytes(StandardCharsets.UTF_8));
+    return 1 + crc.getValue();
   }
 
   /** As in kine, 0 is the default, and less than 0 is none. */

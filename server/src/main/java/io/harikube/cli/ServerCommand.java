@@ -111,7 +111,10 @@ final class ServerCommand implements Callable<Integer> {
     end(server, 0);
   }
 
-  /** Closes the server and ends the process, with {@code code}, 1 if it should be 0 but that takes too long. */
+  /**
+   * Closes the server and ends the process, with {@code code}, 1 if it should be 0 but that takes
+   * too long.
+   */
   private static void end(RunningServer server, int code) {
     Thread closing = Thread.ofPlatform().daemon().name("closing").start(server::close);
     boolean closed = false;

@@ -10,9 +10,10 @@ import org.slf4j.LoggerFactory;
 import org.sqlite.SQLiteJDBCLoader;
 
 /**
- * Loads SQLite so that nothing of it stays in the folder for temporary files. The driver unpacks its
- * native code there and deletes it when the JVM ends by itself, which a server does not. Once it is
- * loaded the file is not needed any more. {@code bin/harikube} has it unpacked beside the jars.
+ * Loads SQLite so that nothing of it stays in the folder for temporary files. The driver unpacks
+ * its native code there and deletes it when the JVM ends by itself, which a server does not. Once
+ * it is loaded the file is not needed any more. {@code bin/harikube} has it unpacked beside the
+ * jars.
  */
 final class SqliteLibrary {
   private static final Logger LOG = LoggerFactory.getLogger(SqliteLibrary.class);

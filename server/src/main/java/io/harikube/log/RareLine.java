@@ -32,8 +32,7 @@ public final class RareLine {
     this(log, level, interval, message, System::nanoTime);
   }
 
-  RareLine(
-      Logger log, Level level, Duration interval, String message, LongSupplier nanoTime) {
+  RareLine(Logger log, Level level, Duration interval, String message, LongSupplier nanoTime) {
     this.log = log;
     this.level = level;
     this.message = message;

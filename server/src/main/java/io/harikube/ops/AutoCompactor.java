@@ -3,6 +3,7 @@ package io.harikube.ops;
 import io.harikube.store.Store;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -66,8 +67,7 @@ public final class AutoCompactor implements AutoCloseable {
       CompletableFuture.delayedExecutor(timeout.toMillis(), TimeUnit.MILLISECONDS, scheduler)
           .execute(() -> lookAt(compaction, revision));
     } catch (RuntimeException e) {
-      LOG.warn(
-          "The automatic compaction at revision {} failed and will be tried again.", revision, e);
+      failed(revision, e);
     }
   }
 
@@ -75,12 +75,20 @@ public final class AutoCompactor implements AutoCloseable {
     if (failure == null) {
       LOG.info("Compacted at revision {}.", revision);
     } else {
-      LOG.warn(
-          "The automatic compaction at revision {} failed and will be tried again.",
-          revision,
-          failure);
+      failed(revision, failure);
     }
     return failure == null;
+  }
+
+  private static void failed(long revision, Throwable failure) {
+    Throwable cause =
+        failure instanceof CompletionException && failure.getCause() != null
+            ? failure.getCause()
+            : failure;
+    LOG.warn(
+        "The automatic compaction at revision {} failed and will be tried again: {}",
+        revision,
+        String.valueOf(cause.getMessage()));
   }
 
   private void lookAt(CompletableFuture<?> compaction, long revision) {

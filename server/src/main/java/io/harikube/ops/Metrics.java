@@ -107,15 +107,13 @@ public final class Metrics implements StoreMetrics {
           GaugeWithCallback.builder()
               .name(metric.fullName)
               .help(metric.help)
-              .callback(
-                  callback -> supply(metric, callback::call))
+              .callback(callback -> supply(metric, callback::call))
               .register(registry);
       case TOTAL ->
           CounterWithCallback.builder()
               .name(metric.fullName)
               .help(metric.help)
-              .callback(
-                  callback -> supply(metric, callback::call))
+              .callback(callback -> supply(metric, callback::call))
               .register(registry);
     }
   }
@@ -178,8 +176,7 @@ public final class Metrics implements StoreMetrics {
    * @param quotaBytes the size that the database may reach; 0 for no limit
    * @param budget what the answers in flight are counted against
    */
-  public void observe(
-      Store store, @Nullable Path file, long quotaBytes, MemoryBudget budget) {
+  public void observe(Store store, @Nullable Path file, long quotaBytes, MemoryBudget budget) {
     StoreGauges.register(this, store, file, quotaBytes, budget);
   }
 

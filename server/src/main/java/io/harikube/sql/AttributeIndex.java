@@ -69,7 +69,7 @@ final class AttributeIndex implements AutoCloseable {
   }
 
   void start(Meta meta) throws SQLException {
-    ready.putAll(dialect.readers().single(AttributeIndex::readReady));
+    ready.putAll(dialect.readers().snapshot((session, _) -> readReady(session)));
     indexIfNeeded(meta);
     thread.start();
   }

@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,9 @@ interface Dialect extends AutoCloseable {
    * @throws OpenException if it cannot be reached or belongs to another process
    */
   void prepare() throws OpenException;
+
+  /** The tables that statements without the name of a schema find. */
+  List<String> tables(Session session) throws SQLException;
 
   /** The statements that make the schema, of the newest version, in an empty database. */
   List<String> schema();
@@ -43,10 +47,20 @@ interface Dialect extends AutoCloseable {
   /** The connections for reading. */
   Readers readers();
 
-  /** A connection for health and metrics, which wait for nobody who reads. */
-  default Readers probes() {
-    return readers();
-  }
+  /** A connection for health and metrics, which wait for nobody who reads, and not for long. */
+  Readers probes();
+
+  /** Begins a snapshot on a connection for reading, and reads the table meta in it. */
+  Meta beginSnapshot(Session session) throws SQLException;
+
+  /** Ends a snapshot, in which a statement may have {@code failed}. */
+  void endSnapshot(Session session, boolean failed) throws SQLException;
+
+  /**
+   * From now on no read is answered from a database that has not got as far as what {@code
+   * acknowledged} answers when the read begins.
+   */
+  void floor(Supplier<Meta> acknowledged);
 
   /** Reads one key. */
   default Point point(Bytes key) throws SQLException {
@@ -98,6 +112,14 @@ interface Dialect extends AutoCloseable {
    */
   default boolean stillOurs(Session session, long epoch) throws SQLException {
     return Epochs.holds(session, epoch);
+  }
+
+  /** Lets others see, for as long as the connection lives, that a writer does. */
+  default void showLife(Session session, long writer) throws SQLException {}
+
+  /** Whether a writer is seen to live. */
+  default boolean lives(Session session, long writer) throws SQLException {
+    return false;
   }
 
   /** Whether other servers can reach the database, so that one of them may take it at any time. */

@@ -4,6 +4,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Properties;
+import org.jspecify.annotations.Nullable;
 
 /** Where a store keeps its data. Made from text by {@link EndpointParser}. */
 public sealed interface Endpoint {
@@ -26,8 +27,14 @@ public sealed interface Endpoint {
    * @param url the JDBC URL, without user and password
    * @param database the name of the database, made if the server does not have it
    * @param properties user, password and the other settings of the connection as pgjdbc names them
+   * @param passwordFile takes the place of the password; read whenever a connection is opened
    */
-  record Postgres(String url, String database, Properties properties) implements Endpoint {
+  record Postgres(String url, String database, Properties properties, @Nullable Path passwordFile)
+      implements Endpoint {
+
+    public Postgres(String url, String database, Properties properties) {
+      this(url, database, properties, null);
+    }
 
     /** The JDBC URL of another database of the same server. */
     public String urlOf(String otherDatabase) {

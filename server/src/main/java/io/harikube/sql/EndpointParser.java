@@ -59,6 +59,7 @@ public final class EndpointParser {
    * @param keyFile the private key of {@code certFile}
    * @param skipVerify do not verify the PostgreSQL server's certificate
    * @param password takes the place of a password in the endpoint
+   * @param passwordFile holds {@code password}, and is read again for each connection
    * @param environment {@code PGUSER} and {@code PGPASSWORD} are looked for here
    */
   public record Extras(
@@ -67,7 +68,19 @@ public final class EndpointParser {
       @Nullable Path keyFile,
       boolean skipVerify,
       @Nullable String password,
+      @Nullable Path passwordFile,
       Map<String, String> environment) {
+
+    /** Without a file for the password. */
+    public Extras(
+        @Nullable Path caFile,
+        @Nullable Path certFile,
+        @Nullable Path keyFile,
+        boolean skipVerify,
+        @Nullable String password,
+        Map<String, String> environment) {
+      this(caFile, certFile, keyFile, skipVerify, password, null, environment);
+    }
 
     /** Nothing besides the endpoint. */
     public static final Extras NONE = new Extras(null, null, null, false, null, Map.of());
@@ -166,7 +179,7 @@ public final class EndpointParser {
     PostgresParameters.tls(extras, properties);
     String url =
         "jdbc:postgresql://" + hosts + "/" + URLEncoder.encode(database, StandardCharsets.UTF_8);
-    return new Endpoint.Postgres(url, database, properties);
+    return new Endpoint.Postgres(url, database, properties, extras.passwordFile);
   }
 
   /** User and password: the command line's before the endpoint's before the environment's. */

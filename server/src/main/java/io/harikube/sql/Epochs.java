@@ -25,12 +25,30 @@ final class Epochs {
 
   private Epochs() {}
 
-  /** Takes the database from whoever has it. */
-  static Meta take(Session session, long writer) throws SQLException {
-    PreparedStatement update = session.prepare("UPDATE meta SET writer = ?, epoch = epoch + 1");
+  /**
+   * Takes the database from whoever has it.
+   *
+   * @param server see {@link SqlOptions#server}
+   */
+  static Meta take(Session session, long writer, long server) throws SQLException {
+    PreparedStatement update =
+        session.prepare(
+            "UPDATE meta SET writer = ?, epoch = epoch + 1, server = ?,"
+                + " deposed = CASE WHEN server = ? THEN deposed ELSE server END");
     update.setLong(1, writer);
+    update.setLong(2, server);
+    update.setLong(3, server);
     update.executeUpdate();
     return Meta.read(session);
+  }
+
+  /** The writer that has taken the database from this server; 0 if none has. */
+  static long deposedBy(Session session, long server) throws SQLException {
+    PreparedStatement select = session.prepare("SELECT writer FROM meta WHERE deposed = ?");
+    select.setLong(1, server);
+    try (ResultSet rows = select.executeQuery()) {
+      return server != 0 && rows.next() ? rows.getLong(1) : 0;
+    }
   }
 
   /**

@@ -362,7 +362,8 @@ final class Leases implements AutoCloseable {
   List<Long> ids() throws SQLException {
     return dialect
         .readers()
-        .single(session -> longs(session.prepare("SELECT id FROM lease ORDER BY expires_at, id")));
+        .snapshot(
+            (session, _) -> longs(session.prepare("SELECT id FROM lease ORDER BY expires_at, id")));
   }
 
   private static @Nullable Lease read(Session session, long id) throws SQLException {

@@ -28,7 +28,8 @@ record Meta(
     long commits,
     long clusterId,
     long memberId,
-    long indexed) {
+    long indexed)
+    implements Readers.Answer {
 
   /** How far a store goes ahead whose past is not the one that its clients know. */
   static final long BUMP = 1_000_000_000;
@@ -46,20 +47,25 @@ record Meta(
 
   static Meta read(Session session) throws SQLException {
     try (ResultSet rows = session.prepare(SELECT).executeQuery()) {
-      if (!rows.next()) {
-        throw new SQLException("the table meta is empty");
-      }
-      return new Meta(
-          rows.getLong(1),
-          rows.getLong(2),
-          rows.getLong(3),
-          rows.getLong(4),
-          rows.getLong(5),
-          rows.getLong(6),
-          rows.getLong(7),
-          rows.getLong(8),
-          rows.getLong(9));
+      return read(rows);
     }
+  }
+
+  /** What {@link #SELECT} has answered. */
+  static Meta read(ResultSet rows) throws SQLException {
+    if (!rows.next()) {
+      throw new SQLException("the table meta is empty");
+    }
+    return new Meta(
+        rows.getLong(1),
+        rows.getLong(2),
+        rows.getLong(3),
+        rows.getLong(4),
+        rows.getLong(5),
+        rows.getLong(6),
+        rows.getLong(7),
+        rows.getLong(8),
+        rows.getLong(9));
   }
 
   /**
@@ -83,15 +89,7 @@ record Meta(
   /** The same after a number of commits. */
   Meta withCommits(long count) {
     return new Meta(
-        revision,
-        compacted,
-        compacting,
-        compactCursor,
-        epoch,
-        count,
-        clusterId,
-        memberId,
-        indexed);
+        revision, compacted, compacting, compactCursor, epoch, count, clusterId, memberId, indexed);
   }
 
   /** The parameters of {@link #UPDATE}. */

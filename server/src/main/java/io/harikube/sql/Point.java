@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param compacted -1 if nothing has been compacted
  * @param head null if there is no such key
  */
-record Point(long revision, long compacted, @Nullable Head head) {
+record Point(long revision, long compacted, @Nullable Head head) implements Readers.Answer {
   private static final String SELECT =
       """
       SELECT m.revision, m.compacted, v.id, v.create_revision, v.version, v.lease, l.value

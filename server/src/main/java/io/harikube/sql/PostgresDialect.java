@@ -1,28 +1,24 @@
 package io.harikube.sql;
 
-import com.zaxxer.hikari.HikariConfig;
-import com.zaxxer.hikari.HikariDataSource;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
 import java.sql.Array;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
-import java.util.Properties;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,54 +63,53 @@ final class PostgresDialect implements Dialect {
 
   private static final String DIVISION_BY_ZERO = "22012";
 
+  private static final String BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ;\n";
+
   /**
-   * No table is read as a whole. The planner, whose statistics of a young store say that its tables
-   * are empty, would do so, and keep doing so. Nor is a range collected to be sorted, or a table to
-   * be joined: an index has them in order, and a page is as far as one looks.
+   * Neither the session is told of the isolation, which may be a pooler's, nor the transaction that
+   * it only reads, which would have a pooler that balances send it to a standby.
    */
-  static final String PLANS =
-      Stream.of("seqscan", "bitmapscan", "hashjoin", "mergejoin")
-          .map(plan -> "set_config('enable_" + plan + "', 'off', false)")
-          .collect(Collectors.joining(", ", "SELECT ", ""));
+  private static final String SNAPSHOT = BEGIN + Meta.SELECT;
+
+  private static final String POOLED_SNAPSHOT =
+      BEGIN + PostgresConnector.TRANSACTION_SETTINGS + ";\n" + Meta.SELECT;
+
+  /** How long a host may take to answer to the writer. */
+  static final int CONNECT_SECONDS = 5;
 
   private final Endpoint.Postgres endpoint;
-  private final PostgresReaders readers;
+  private final PostgresConnector connector;
+  private final PostgresWatch watch;
+  private final CheckedReaders readers;
+  private final CheckedReaders probes;
   private final SharedPoints points;
+
+  /** The process that worked for the writer's last connection. */
+  private PostgresConnector.@Nullable Backend writer;
 
   PostgresDialect(SqlOptions options) {
     this.endpoint = (Endpoint.Postgres) options.endpoint();
-    this.readers = new PostgresReaders(endpoint, options);
+    this.connector = new PostgresConnector(endpoint);
+    this.watch = new PostgresWatch(connector);
+    this.readers =
+        new CheckedReaders(
+            new PostgresPool(connector, watch, options), this, Duration.ofSeconds(2));
+    this.probes =
+        new CheckedReaders(
+            new SessionPool(1, 2_000, this::connectProbe), this, Duration.ofSeconds(1));
     this.points = new SharedPoints(readers);
+  }
+
+  /** With an answer in a second or none. */
+  private Session connectProbe() throws SQLException {
+    Connection connection = connector.open(1);
+    connection.setNetworkTimeout(Runnable::run, 1_500);
+    return new Session(connection);
   }
 
   @Override
   public void prepare() throws OpenException {
-    try (Connection _ = connect(endpoint.url())) {
-      return;
-    } catch (SQLException e) {
-      if (!"3D000".equals(e.getSQLState())) {
-        throw new OpenException("cannot connect to " + endpoint + ": " + e.getMessage(), e);
-      }
-    }
-    try (Connection connection = connect(endpoint.urlOf("postgres"));
-        Statement statement = connection.createStatement()) {
-      statement.execute("CREATE DATABASE \"" + endpoint.database().replace("\"", "\"\"") + '"');
-    } catch (SQLException e) {
-      if (!"42P04".equals(e.getSQLState())) {
-        throw new OpenException(
-            "cannot create the database "
-                + endpoint.database()
-                + " at "
-                + endpoint
-                + ": "
-                + e.getMessage(),
-            e);
-      }
-    }
-  }
-
-  private Connection connect(String url) throws SQLException {
-    return DriverManager.getConnection(url, endpoint.properties());
+    new PostgresStart(this, endpoint, connector).prepare();
   }
 
   @Override
@@ -128,6 +123,11 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
+  public List<String> tables(Session session) throws SQLException {
+    return PostgresStart.tables(session);
+  }
+
+  @Override
   public boolean hasSchema(Session session) throws SQLException {
     // Two servers that start on an empty database make its schema one after the other.
     session.execute("SELECT pg_advisory_xact_lock(4923517)");
@@ -138,33 +138,90 @@ final class PostgresDialect implements Dialect {
     }
   }
 
+  /** What the connection before has left open in the database would hold the new one up. */
   @Override
   public Session connectWriter() throws SQLException {
-    Properties properties = new Properties();
-    properties.putAll(endpoint.properties());
-    properties.putIfAbsent("socketTimeout", "60");
-    properties.putIfAbsent("connectTimeout", "5");
-    properties.putIfAbsent("tcpKeepAlive", "true");
-    Connection connection = DriverManager.getConnection(endpoint.url(), properties);
-    Session session = new Session(connection);
-    session.execute("SET synchronous_commit = on");
-    session.execute(PLANS);
-    connection.setAutoCommit(false);
-    return session;
+    Session session = new Session(connector.open(CONNECT_SECONDS));
+    boolean ready = false;
+    try {
+      if (writer != null) {
+        writer.end(session);
+      }
+      writer = PostgresConnector.Backend.of(session);
+      session.connection().setAutoCommit(false);
+      ready = true;
+      return session;
+    } finally {
+      if (!ready) {
+        session.close();
+      }
+    }
   }
 
   /** The driver begins a transaction with its first statement. */
   @Override
-  public void begin(Session session) {}
+  public void begin(Session session) throws SQLException {
+    watch.busy(session.connection());
+  }
 
   @Override
   public void commit(Session session) throws SQLException {
-    session.connection().commit();
+    try {
+      session.connection().commit();
+    } finally {
+      watch.idle(session.connection());
+    }
   }
 
   @Override
   public void rollback(Session session) throws SQLException {
-    session.connection().rollback();
+    watch.busy(session.connection());
+    try {
+      session.connection().rollback();
+    } finally {
+      watch.idle(session.connection());
+    }
+  }
+
+  @Override
+  public void floor(Supplier<Meta> acknowledged) {
+    readers.floor(acknowledged);
+    probes.floor(acknowledged);
+  }
+
+  @Override
+  public Readers probes() {
+    return probes;
+  }
+
+  /** One round trip. Only from here on the driver may fetch the rows of a statement in parts. */
+  @Override
+  public Meta beginSnapshot(Session session) throws SQLException {
+    Connection connection = session.connection();
+    boolean pooled = PostgresConnector.isPooled(connection);
+    PreparedStatement begin = session.prepare(pooled ? POOLED_SNAPSHOT : SNAPSHOT);
+    begin.execute();
+    for (int answer = 0; answer < (pooled ? 2 : 1); answer++) {
+      begin.getMoreResults();
+    }
+    try (ResultSet rows = begin.getResultSet()) {
+      Meta meta = Meta.read(rows);
+      connection.setAutoCommit(false);
+      return meta;
+    }
+  }
+
+  @Override
+  public void endSnapshot(Session session, boolean failed) throws SQLException {
+    Connection connection = session.connection();
+    // Before the snapshot stands there is nothing that the driver would roll back.
+    connection.setAutoCommit(false);
+    if (failed) {
+      connection.rollback();
+    } else {
+      connection.commit();
+    }
+    connection.setAutoCommit(true);
   }
 
   @Override
@@ -232,7 +289,11 @@ final class PostgresDialect implements Dialect {
     List<Object> parameters = new ArrayList<>(meta.changing());
     parameters.add(meta.epoch());
     // First of all: what another writer has written would be in the way of the changes.
-    Pipeline pipeline = new Pipeline().add(UPDATE_META, parameters.toArray());
+    Pipeline pipeline = new Pipeline();
+    if (PostgresConnector.isPooled(session.connection())) {
+      pipeline.add(PostgresConnector.TRANSACTION_SETTINGS);
+    }
+    pipeline.add(UPDATE_META, parameters.toArray());
     add(session, changes, pipeline);
     pipeline.add("COMMIT");
     committing.run();
@@ -244,6 +305,8 @@ final class PostgresDialect implements Dialect {
         return false;
       }
       throw e;
+    } finally {
+      watch.idle(session.connection());
     }
   }
 
@@ -339,10 +402,34 @@ final class PostgresDialect implements Dialect {
   /** In one round trip with the end of the transaction. */
   @Override
   public boolean stillOurs(Session session, long epoch) throws SQLException {
-    PreparedStatement answers =
-        new Pipeline().add(Epochs.SELECT).add("ROLLBACK").send(session);
+    PreparedStatement answers = new Pipeline().add(Epochs.SELECT).add("ROLLBACK").send(session);
     try (ResultSet rows = answers.getResultSet()) {
       return rows.next() && rows.getLong(1) == epoch;
+    }
+  }
+
+  /** A lock of the session; behind a pooler the session is nobody's. */
+  @Override
+  public void showLife(Session session, long writer) throws SQLException {
+    if (!PostgresConnector.isPooled(session.connection())) {
+      lock(session, "SELECT pg_advisory_lock_shared(?) IS NULL", writer);
+    }
+  }
+
+  @Override
+  public boolean lives(Session session, long writer) throws SQLException {
+    if (PostgresConnector.isPooled(session.connection())) {
+      return false;
+    }
+    boolean free = lock(session, "SELECT pg_try_advisory_lock(?)", writer);
+    return !free || !lock(session, "SELECT pg_advisory_unlock(?)", writer);
+  }
+
+  private static boolean lock(Session session, String sql, long writer) throws SQLException {
+    PreparedStatement select = session.prepare(sql);
+    select.setLong(1, writer);
+    try (ResultSet rows = select.executeQuery()) {
+      return rows.next() && rows.getBoolean(1);
     }
   }
 
@@ -373,7 +460,7 @@ final class PostgresDialect implements Dialect {
 
   @Override
   public boolean isConnectionLost(SQLException e) {
-    return PostgresReaders.isConnectionLost(e);
+    return PostgresConnector.isLost(e);
   }
 
   @Override
@@ -404,38 +491,22 @@ final class PostgresDialect implements Dialect {
 
   @Override
   public void defragment(Session session) throws SQLException {
+    rollback(session);
     Connection connection = session.connection();
-    connection.rollback();
     connection.setAutoCommit(true);
+    watch.busy(connection);
     try (Statement statement = connection.createStatement()) {
       statement.execute("VACUUM (ANALYZE) log, live, lease, attribute, attribute_past");
     } finally {
+      watch.idle(connection);
       connection.setAutoCommit(false);
     }
   }
 
   @Override
   public void close() {
+    watch.close();
+    probes.close();
     readers.close();
-  }
-
-  /** The pool's settings for connections that only read. */
-  static HikariDataSource pool(Endpoint.Postgres endpoint, SqlOptions options) {
-    HikariConfig config = new HikariConfig();
-    config.setPoolName("readers");
-    config.setJdbcUrl(endpoint.url());
-    config.setDataSourceProperties(endpoint.properties());
-    config.setMaximumPoolSize(options.readers());
-    if (options.pool().idle() < options.readers()) {
-      config.setMinimumIdle(options.pool().idle());
-      config.setIdleTimeout(options.pool().idleTime().toMillis());
-    }
-    config.setMaxLifetime(options.pool().lifetime().toMillis());
-    config.setConnectionTimeout(10_000);
-    config.setInitializationFailTimeout(-1);
-    config.setReadOnly(true);
-    config.setConnectionInitSql(PLANS);
-    config.setTransactionIsolation("TRANSACTION_REPEATABLE_READ");
-    return new HikariDataSource(config);
   }
 }

@@ -88,6 +88,7 @@ final class PostgresParameters {
   static void put(Map<String, String> query, Properties properties) throws OpenException {
     properties.setProperty("ApplicationName", "harikube");
     properties.setProperty("tcpKeepAlive", "true");
+    properties.setProperty("targetServerType", "primary");
     for (Map.Entry<String, String> one : query.entrySet()) {
       String name = one.getKey().toLowerCase(Locale.ROOT);
       String value = one.getValue();

@@ -3,8 +3,17 @@ package io.harikube.sql;
 import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;
 
-/** The connections for reading. */
+/**
+ * The connections for reading. What they answer is never older than what this server had
+ * acknowledged when it was asked; a database that is behind, whoever has led the connection there,
+ * is asked no more, and if there is no other the read fails.
+ */
 interface Readers extends AutoCloseable {
+
+  /** What a single statement answers, with the revision that the database had then. */
+  interface Answer {
+    long revision();
+  }
 
   /** Work on a connection. */
   interface Work<T extends @Nullable Object> {
@@ -17,10 +26,11 @@ interface Readers extends AutoCloseable {
   }
 
   /**
-   * Runs a single statement, which is a snapshot of its own. When its connection is lost it is run
-   * once more, on another: it answers a value and changes nothing else.
+   * Runs a single statement, which is a snapshot of its own. When its connection is lost, or leads
+   * to a database that is behind, it is run again, on another: it answers a value and changes
+   * nothing else.
    */
-  <T extends @Nullable Object> T single(Work<T> work) throws SQLException;
+  <T extends Answer> T single(Work<T> work) throws SQLException;
 
   /**
    * Runs {@code work} on one snapshot of the database. When its connection is lost it is run once

@@ -119,6 +119,7 @@ final class Recovery {
         return new Taken();
       }
     }
+    dialect.showLife(session, writerId);
     dialect.commit(session);
     transaction.committed();
     // Also if the answer to the commit of an earlier attempt was lost.

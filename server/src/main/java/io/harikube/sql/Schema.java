@@ -3,9 +3,14 @@ package io.harikube.sql;
 import java.security.SecureRandom;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
+import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Makes and migrates the tables.
@@ -14,7 +19,14 @@ import java.util.List;
  * is left alone; an older one is brought forward, one step for each version, in one transaction.
  */
 final class Schema {
-  static final int VERSION = 3;
+  static final int VERSION = 4;
+
+  /** What the table meta of every version has. */
+  private static final Set<String> META =
+      Set.of("schema_version", "cluster_id", "writer", "epoch", "commits", "revision");
+
+  private static final String ELSEWHERE =
+      "nothing in it has been changed: name a database of its own for the store";
 
   /** Keys that are no more, each with the life that ended; see {@link Ranges}. */
   private static final String LOG_DELETED =
@@ -37,7 +49,10 @@ final class Schema {
             LOG_DELETED),
         concat(
             List.of("ALTER TABLE meta ADD COLUMN indexed bigint NOT NULL DEFAULT -1"),
-            dialect.attributeSchema()));
+            dialect.attributeSchema()),
+        List.of(
+            "ALTER TABLE meta ADD COLUMN server bigint NOT NULL DEFAULT 0",
+            "ALTER TABLE meta ADD COLUMN deposed bigint NOT NULL DEFAULT 0"));
   }
 
   private Schema() {}
@@ -47,14 +62,33 @@ final class Schema {
    * ends.
    */
   static void migrate(Dialect dialect, Session session) throws SQLException, OpenException {
-    if (!dialect.hasSchema(session)) {
+    boolean there = dialect.hasSchema(session);
+    check(dialect, session);
+    if (!there) {
       for (String statement : dialect.schema()) {
         session.execute(statement);
       }
       insertMeta(session);
       return;
     }
-    int version = version(session);
+    upgrade(dialect, session, (int) version(session));
+  }
+
+  /**
+   * Looks whether the database is empty or holds a store of this version or an older one. Changes
+   * nothing.
+   *
+   * @throws OpenException what it holds instead
+   */
+  static void check(Dialect dialect, Session session) throws SQLException, OpenException {
+    List<String> tables = dialect.tables(session);
+    if (!tables.contains("meta")) {
+      if (!tables.isEmpty()) {
+        throw new OpenException(foreign(tables));
+      }
+      return;
+    }
+    long version = version(session);
     if (version > VERSION) {
       throw new OpenException(
           "the database has schema version "
@@ -63,7 +97,27 @@ final class Schema {
               + VERSION
               + ": start a newer server");
     }
-    upgrade(dialect, session, version);
+    if (version < 1) {
+      throw new OpenException(
+          "the database has a table \"meta\" that is not the one of a store; " + ELSEWHERE);
+    }
+    List<String> missing = new ArrayList<>(List.of("log", "live", "lease"));
+    missing.removeAll(tables);
+    if (!missing.isEmpty()) {
+      throw new OpenException(
+          "the database holds a damaged store: it has no table \"" + missing.getFirst() + "\"");
+    }
+  }
+
+  private static String foreign(List<String> tables) {
+    if (tables.contains("kine")) {
+      return "the database holds the data of kine, which this server does not read; " + ELSEWHERE;
+    }
+    String some = tables.stream().limit(3).collect(Collectors.joining("\", \"", "\"", "\""));
+    return "the database holds something else than a store (it has the tables "
+        + some
+        + (tables.size() > 3 ? " and others); " : "); ")
+        + ELSEWHERE;
   }
 
   /** Brings tables of an older version forward. */
@@ -78,12 +132,20 @@ final class Schema {
     }
   }
 
-  private static int version(Session session) throws SQLException {
-    try (ResultSet rows = session.prepare("SELECT schema_version FROM meta").executeQuery()) {
-      if (!rows.next()) {
-        throw new SQLException("the table meta is empty");
+  /** The version of the schema; 0 if the table meta is not a store's. */
+  private static long version(Session session) throws SQLException {
+    try (Statement statement = session.connection().createStatement();
+        ResultSet rows = statement.executeQuery("SELECT * FROM meta")) {
+      Set<String> columns = new HashSet<>();
+      ResultSetMetaData header = rows.getMetaData();
+      for (int i = 1; i <= header.getColumnCount(); i++) {
+        columns.add(header.getColumnName(i));
       }
-      return rows.getInt(1);
+      if (!columns.containsAll(META) || !rows.next()) {
+        return 0;
+      }
+      String version = String.valueOf(rows.getString("schema_version"));
+      return version.matches("[0-9]{1,18}") ? Long.parseLong(version) : 0;
     }
   }
 
@@ -119,7 +181,9 @@ final class Schema {
           compacted %2$s NOT NULL,
           compacting %2$s NOT NULL,
           compact_cursor %2$s NOT NULL,
-          indexed %2$s NOT NULL)"""
+          indexed %2$s NOT NULL,
+          server %2$s NOT NULL DEFAULT 0,
+          deposed %2$s NOT NULL DEFAULT 0)"""
                 .formatted(bytes, integer),
             """
         CREATE TABLE log (

@@ -38,8 +38,7 @@ final class SqlFailures {
             case FULL -> Reason.NO_SPACE;
             case UNAVAILABLE, UNKNOWN -> Reason.UNAVAILABLE;
           };
-      throw new StoreException(
-          reason, "the database could not be read: " + Sentences.first(e), e);
+      throw new StoreException(reason, "the database could not be read: " + Sentences.first(e), e);
     }
   }
 }

@@ -16,6 +16,8 @@ import java.time.Duration;
  * @param slowQuery statements that take longer are logged
  * @param minLeaseTtl the shortest time to live that a lease is granted, in seconds
  * @param pool how connections to a database server are kept
+ * @param server says which server this is, also after a restart: one whose database another server
+ *     has taken does not take it back as long as that one lives; 0 for one that nothing is known of
  */
 public record SqlOptions(
     Endpoint endpoint,
@@ -27,7 +29,34 @@ public record SqlOptions(
     long walBytes,
     Duration slowQuery,
     int minLeaseTtl,
-    Pool pool) {
+    Pool pool,
+    long server) {
+
+  /** Of a server that nothing is known of. */
+  public SqlOptions(
+      Endpoint endpoint,
+      int readers,
+      int batchOperations,
+      int eventBytes,
+      int compactionBatch,
+      Duration compactionReadDeadline,
+      long walBytes,
+      Duration slowQuery,
+      int minLeaseTtl,
+      Pool pool) {
+    this(
+        endpoint,
+        readers,
+        batchOperations,
+        eventBytes,
+        compactionBatch,
+        compactionReadDeadline,
+        walBytes,
+        slowQuery,
+        minLeaseTtl,
+        pool,
+        0);
+  }
 
   /**
    * How connections to a database server are kept; a file has no such connections.
@@ -38,6 +67,22 @@ public record SqlOptions(
    * @param lifetime after how long a connection is replaced; zero for never
    */
   public record Pool(int idle, Duration idleTime, Duration lifetime) {}
+
+  /** The same for another server. */
+  public SqlOptions as(long otherServer) {
+    return new SqlOptions(
+        endpoint,
+        readers,
+        batchOperations,
+        eventBytes,
+        compactionBatch,
+        compactionReadDeadline,
+        walBytes,
+        slowQuery,
+        minLeaseTtl,
+        pool,
+        otherServer);
+  }
 
   /** The defaults. */
   public static SqlOptions of(Endpoint endpoint) {

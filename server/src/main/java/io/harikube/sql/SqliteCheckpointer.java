@@ -3,6 +3,7 @@ package io.harikube.sql;
 import io.harikube.store.StoreMetrics;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -18,8 +19,11 @@ import org.slf4j.LoggerFactory;
  * <p>A passive checkpoint never gets to the end of a log that is being written, and only a log that
  * has been copied to its end starts anew. So once the log has half of its length, passive
  * checkpoints follow one another, each with less to copy than the one before, until only little is
- * left: that the writer copies itself between two commits, and waits for the readers that still
- * look into the log. A log at its limit it copies whatever is left.
+ * left: that the writer copies itself between two commits. A log at its limit it copies whatever is
+ * left.
+ *
+ * <p>The writer waits for nobody who reads. While somebody looks into an old state of the database
+ * the log cannot start anew, and grows; it is cut off when they have left.
  */
 final class SqliteCheckpointer implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SqliteCheckpointer.class);
@@ -27,8 +31,13 @@ final class SqliteCheckpointer implements AutoCloseable {
   private static final long STEP_FRAMES = 4096;
   private static final long REST_FRAMES = 512;
   private static final long IDLE_MILLIS = 5000;
+  private static final long HELD_MILLIS = 1000;
+  private static final long RETRY_MILLIS = 1000;
 
-  private final SqliteReaders.Connector connector;
+  /** How long the writer waits for those who read: a page is read in less. */
+  private static final int WRITER_WAITS_MILLIS = 50;
+
+  private final SessionPool.Connector connector;
   private final StoreMetrics metrics;
   private final long limitFrames;
   private final Semaphore wake = new Semaphore(0);
@@ -39,15 +48,15 @@ final class SqliteCheckpointer implements AutoCloseable {
   /** SQLite refuses a checkpoint at once while there is another one. */
   private final ReentrantLock copying = new ReentrantLock();
 
-  /** The length at which the writer copies the log next, and waits for those who read it. */
-  private long nextFrames;
+  /** Somebody who reads keeps the log from starting anew at its limit. */
+  private volatile boolean held;
 
   private final AtomicLong sinceCheckpoint = new AtomicLong();
   private @Nullable Thread thread;
   private volatile boolean nearlyDone;
   private volatile boolean closed;
 
-  SqliteCheckpointer(SqliteReaders.Connector connector, long limitBytes, StoreMetrics metrics) {
+  SqliteCheckpointer(SessionPool.Connector connector, long limitBytes, StoreMetrics metrics) {
     this.connector = connector;
     this.metrics = metrics;
     metrics.level(StoreMetrics.Level.WAL_BYTES, this::walBytes);
@@ -59,8 +68,11 @@ final class SqliteCheckpointer implements AutoCloseable {
     return frames.get() * FRAME_BYTES;
   }
 
-  void start() {
-    thread = Thread.ofPlatform().daemon().name("checkpointer").start(this::run);
+  /** Begins, unless it has. */
+  synchronized void start() {
+    if (thread == null) {
+      thread = Thread.ofPlatform().daemon().name("checkpointer").start(this::run);
+    }
   }
 
   /**
@@ -76,12 +88,12 @@ final class SqliteCheckpointer implements AutoCloseable {
     }
     if (nearlyDone) {
       nearlyDone = false;
-      restart(session);
-    } else if (length < limitFrames) {
-      nextFrames = limitFrames;
-    } else if (length >= nextFrames && !restart(session)) {
-      LOG.warn("readers kept the write-ahead log from starting anew at {} bytes", walBytes());
-      nextFrames = length + STEP_FRAMES;
+      copyRest(session, length);
+    } else if (length >= limitFrames && !held && !copyRest(session, length)) {
+      held = true;
+      LOG.warn(
+          "the write-ahead log has {} bytes, and grows: somebody reads an old state of the database",
+          walBytes());
     }
   }
 
@@ -91,13 +103,24 @@ final class SqliteCheckpointer implements AutoCloseable {
     }
   }
 
-  private boolean restart(Session session) {
+  /** Copies what is left by the writer; answers whether the log starts anew. */
+  private boolean copyRest(Session session, long length) throws SQLException {
+    // A log that has grown beyond its limit is cut off; to write over it again is quicker.
+    String mode = length > limitFrames + STEP_FRAMES ? "TRUNCATE" : "RESTART";
+    long before = SqliteDialect.number(session, "PRAGMA busy_timeout");
+    execute(session, "PRAGMA busy_timeout = " + WRITER_WAITS_MILLIS);
     try {
-      return checkpoint(session, "RESTART") == 0;
-    } catch (SQLException e) {
-      LOG.debug("a checkpoint is put off: {}", e.getMessage());
-      return false;
+      if (checkpoint(session, mode) != 0) {
+        return false;
+      }
+    } finally {
+      execute(session, "PRAGMA busy_timeout = " + before);
     }
+    if (held) {
+      held = false;
+      LOG.info("the write-ahead log starts anew");
+    }
+    return true;
   }
 
   /** Empties the log, waiting for readers. */
@@ -105,29 +128,56 @@ final class SqliteCheckpointer implements AutoCloseable {
     checkpoint(session, "TRUNCATE");
   }
 
+  /** Whatever goes wrong with a connection, the next one may do. */
   private void run() {
-    try (Session session = connector.connect()) {
-      session.execute("PRAGMA busy_timeout = 0");
-      while (!closed) {
-        boolean grown = wake.tryAcquire(IDLE_MILLIS, TimeUnit.MILLISECONDS);
-        wake.drainPermits();
-        if (grown) {
-          nearlyDone = converge(session);
-        } else if (frames.get() > 0 && sinceCheckpoint.getAndSet(0) == 0) {
-          attempt(session, "TRUNCATE");
+    boolean told = false;
+    while (!closed) {
+      try (Session session = connector.connect()) {
+        while (!closed) {
+          work(session);
+          told = false;
         }
+      } catch (SQLException | RuntimeException | Error e) {
+        if (!told) {
+          told = true;
+          LOG.warn("the write-ahead log cannot be copied, which is tried again: {}", e.toString());
+        }
+        pause();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
       }
-    } catch (SQLException e) {
-      LOG.error("checkpoints are left to the writer: {}", e.getMessage());
+    }
+  }
+
+  private void pause() {
+    try {
+      boolean _ = wake.tryAcquire(RETRY_MILLIS, TimeUnit.MILLISECONDS) && closed;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+      closed = true;
+    }
+  }
+
+  private void work(Session session) throws SQLException, InterruptedException {
+    boolean grown = wake.tryAcquire(held ? HELD_MILLIS : IDLE_MILLIS, TimeUnit.MILLISECONDS);
+    wake.drainPermits();
+    if (grown || (held && sinceCheckpoint.get() > 0)) {
+      nearlyDone = converge(session);
+    } else if (frames.get() > 0 && sinceCheckpoint.getAndSet(0) == 0) {
+      if (attempt(session, "TRUNCATE") == 0) {
+        held = false;
+      }
     }
   }
 
   /** Copies the log; answers whether it is long and nearly copied. */
-  private boolean converge(Session session) {
+  private boolean converge(Session session) throws SQLException {
     long before = Long.MAX_VALUE;
     long rest = attempt(session, "PASSIVE");
+    if (rest == 0) {
+      held = false;
+    }
     while (frames.get() >= limitFrames / 2 && rest < before && !closed) {
       // What the writer has added meanwhile is not among what SQLite says is left.
       long added = sinceCheckpoint.get();
@@ -140,24 +190,27 @@ final class SqliteCheckpointer implements AutoCloseable {
     return false;
   }
 
-  /** What cannot be copied now, because somebody is in the way, is copied the next time. */
-  private long attempt(Session session, String mode) {
+  private long attempt(Session session, String mode) throws SQLException {
     long begin = System.nanoTime();
-    try {
-      long rest = checkpoint(session, mode);
-      metrics.time(StoreMetrics.Time.CHECKPOINT, System.nanoTime() - begin);
-      return rest;
-    } catch (SQLException e) {
-      LOG.debug("a checkpoint is put off: {}", e.getMessage());
-      return Long.MAX_VALUE;
-    }
+    long rest = checkpoint(session, mode);
+    metrics.time(StoreMetrics.Time.CHECKPOINT, System.nanoTime() - begin);
+    return rest;
   }
 
-  /** Answers how many frames of the log were not copied. */
+  /**
+   * Answers how many frames of the log were not copied. What cannot be copied now, because somebody
+   * is in the way, is copied the next time.
+   */
   private long checkpoint(Session session, String mode) throws SQLException {
     copying.lock();
     try {
       return checkpointAlone(session, mode);
+    } catch (SQLException e) {
+      if (!Failure.sqliteGoesOn(e)) {
+        throw e;
+      }
+      LOG.debug("a checkpoint is put off: {}", e.getMessage());
+      return Long.MAX_VALUE;
     } finally {
       copying.unlock();
     }
@@ -165,7 +218,8 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   private long checkpointAlone(Session session, String mode) throws SQLException {
     sinceCheckpoint.set(0);
-    try (ResultSet rows = session.prepare("PRAGMA wal_checkpoint(" + mode + ")").executeQuery()) {
+    try (Statement statement = session.connection().createStatement();
+        ResultSet rows = statement.executeQuery("PRAGMA wal_checkpoint(" + mode + ")")) {
       if (!rows.next()) {
         return Long.MAX_VALUE;
       }
@@ -180,6 +234,13 @@ final class SqliteCheckpointer implements AutoCloseable {
       long rest = length - Math.max(0, rows.getLong(3));
       frames.set(rest == 0 && !mode.equals("PASSIVE") ? 0 : length);
       return rest;
+    }
+  }
+
+  /** Not by a statement that is kept: one that the driver has closed after an error stays so. */
+  private static void execute(Session session, String sql) throws SQLException {
+    try (Statement statement = session.connection().createStatement()) {
+      statement.execute(sql);
     }
   }
 

@@ -4,34 +4,24 @@ import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
 import io.harikube.store.StoreMetrics;
-import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Types;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Properties;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/**
- * SQLite: one file in WAL mode, every commit synced.
- *
- * <p>A lock on a file beside the database keeps a second server away; SQLite's own locks would let
- * it in and only slow both down. The database itself stays open to sqlite3 and to backups.
- */
+/** SQLite: one file in WAL mode, every commit synced. */
 final class SqliteDialect implements Dialect {
   private static final String FETCH =
       """
@@ -46,6 +36,9 @@ final class SqliteDialect implements Dialect {
       INSERT INTO live (key, id, create_revision, version, lease) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET id = excluded.id, create_revision = excluded.create_revision,
         version = excluded.version, lease = excluded.lease""";
+  private static final String TABLES =
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%'"
+          + " ESCAPE '\\' ORDER BY name";
   private static final int VACUUM_PAGES = 256;
 
   /** The driver would ask for a generated key after every change. */
@@ -55,69 +48,74 @@ final class SqliteDialect implements Dialect {
     DRIVER.setProperty("jdbc.get_generated_keys", "false");
   }
 
-  private final Path file;
-  private final SqliteReaders readers;
+  private static final int BUSY_MILLIS = 10_000;
+  private static final int PROBE_MILLIS = 2_000;
+
+  private final SqliteFile file;
+  private final CheckedReaders readers;
+  private final CheckedReaders probes;
   private final SqliteCheckpointer checkpointer;
-  private @Nullable FileChannel lockChannel;
+
+  /** Whether there is a store on the database; if not, nothing of it is to stay. */
+  private boolean started;
 
   SqliteDialect(SqlOptions options, StoreMetrics metrics) {
-    this.file = ((Endpoint.Sqlite) options.endpoint()).file().toAbsolutePath();
-    this.readers = new SqliteReaders(options.readers(), this::connectReader);
-    this.checkpointer = new SqliteCheckpointer(this::connect, options.walBytes(), metrics);
+    this.file = new SqliteFile(((Endpoint.Sqlite) options.endpoint()).file());
+    this.readers =
+        new CheckedReaders(
+            new SessionPool(options.readers(), Long.MAX_VALUE, () -> connectReader(BUSY_MILLIS)),
+            this,
+            Duration.ofSeconds(2));
+    this.probes =
+        new CheckedReaders(
+            new SessionPool(1, PROBE_MILLIS, () -> connectReader(PROBE_MILLIS)),
+            this,
+            Duration.ofSeconds(1));
+    this.checkpointer = new SqliteCheckpointer(() -> connect(0), options.walBytes(), metrics);
   }
 
   @Override
   public void prepare() throws OpenException {
-    try {
-      Path folder = file.getParent();
-      if (folder != null) {
-        Files.createDirectories(folder);
+    file.take();
+    try (Session session = connect(BUSY_MILLIS)) {
+      Schema.check(this, session);
+      if (number(session, "PRAGMA page_count") == 0) {
+        session.execute("PRAGMA auto_vacuum = INCREMENTAL");
       }
-      Path lockFile = file.resolveSibling(file.getFileName() + ".lock");
-      FileChannel channel =
-          FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      if (tryLock(channel) == null) {
-        channel.close();
-        throw new OpenException("the database " + file + " is in use by another server");
+      if (!isWal(session)) {
+        session.execute("PRAGMA journal_mode = WAL");
       }
-      lockChannel = channel;
-    } catch (IOException e) {
-      throw new OpenException("cannot use the database file " + file + ": " + reason(e), e);
-    }
-    try (Session session = connect()) {
-      session.execute("SELECT count(*) FROM sqlite_schema");
     } catch (SQLException e) {
-      close();
-      throw new OpenException("cannot open the database " + file + ": " + e.getMessage(), e);
+      throw new OpenException("cannot open the database " + file.path() + ": " + e.getMessage(), e);
     }
   }
 
-  private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
+  private static boolean isWal(Session session) throws SQLException {
+    try (ResultSet rows = session.prepare("PRAGMA journal_mode").executeQuery()) {
+      return rows.next() && "wal".equals(rows.getString(1));
+    }
+  }
+
+  /** Takes no lock: neither a start nor a read waits for another program that writes. */
+  private Session connect(int busyMillis) throws SQLException {
+    Session session =
+        new Session(DriverManager.getConnection("jdbc:sqlite:" + file.path(), DRIVER));
+    boolean ready = false;
     try {
-      return channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      return null;
+      session.execute("PRAGMA busy_timeout = " + busyMillis);
+      session.execute("PRAGMA synchronous = FULL");
+      session.execute("PRAGMA wal_autocheckpoint = 0");
+      ready = true;
+      return session;
+    } finally {
+      if (!ready) {
+        session.close();
+      }
     }
   }
 
-  private static String reason(IOException e) {
-    String text = e.getClass().getSimpleName().replaceAll("(?<=[a-z])(?=[A-Z])", " ");
-    return text.replaceAll(" Exception$", "").toLowerCase(java.util.Locale.ROOT);
-  }
-
-  private Session connect() throws SQLException {
-    Connection connection = DriverManager.getConnection("jdbc:sqlite:" + file, DRIVER);
-    Session session = new Session(connection);
-    session.execute("PRAGMA busy_timeout = 10000");
-    session.execute("PRAGMA auto_vacuum = INCREMENTAL");
-    session.execute("PRAGMA journal_mode = WAL");
-    session.execute("PRAGMA synchronous = FULL");
-    session.execute("PRAGMA wal_autocheckpoint = 0");
-    return session;
-  }
-
-  private Session connectReader() throws SQLException {
-    Session session = connect();
+  private Session connectReader(int busyMillis) throws SQLException {
+    Session session = connect(busyMillis);
     session.execute("PRAGMA query_only = ON");
     session.execute("PRAGMA cache_size = -4096");
     return session;
@@ -125,10 +123,51 @@ final class SqliteDialect implements Dialect {
 
   @Override
   public Session connectWriter() throws SQLException {
-    Session session = connect();
+    Session session = connect(BUSY_MILLIS);
     session.execute("PRAGMA cache_size = -32768");
     checkpointer.start();
     return session;
+  }
+
+  @Override
+  public void floor(Supplier<Meta> acknowledged) {
+    started = true;
+    readers.floor(acknowledged);
+    probes.floor(acknowledged);
+  }
+
+  @Override
+  public Readers probes() {
+    return probes;
+  }
+
+  @Override
+  public Meta beginSnapshot(Session session) throws SQLException {
+    plainly(session, "BEGIN");
+    return Meta.read(session);
+  }
+
+  @Override
+  public void endSnapshot(Session session, boolean failed) throws SQLException {
+    plainly(session, failed ? "ROLLBACK" : "COMMIT");
+  }
+
+  /** Not by a statement that is kept: one that the driver has closed after an error stays so. */
+  private static void plainly(Session session, String sql) throws SQLException {
+    try (Statement statement = session.connection().createStatement()) {
+      statement.execute(sql);
+    }
+  }
+
+  @Override
+  public List<String> tables(Session session) throws SQLException {
+    List<String> tables = new ArrayList<>();
+    try (ResultSet rows = session.prepare(TABLES).executeQuery()) {
+      while (rows.next()) {
+        tables.add(rows.getString(1));
+      }
+    }
+    return tables;
   }
 
   @Override
@@ -372,14 +411,21 @@ final class SqliteDialect implements Dialect {
 
   @Override
   public void close() {
+    probes.close();
     readers.close();
     checkpointer.close();
-    try {
-      if (lockChannel != null) {
-        lockChannel.close();
-      }
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+    if (started || (file.isNew() && holdsTables())) {
+      file.close();
+    } else {
+      file.undo();
+    }
+  }
+
+  private boolean holdsTables() {
+    try (Session session = connect(0)) {
+      return !tables(session).isEmpty();
+    } catch (SQLException e) {
+      return true;
     }
   }
 }

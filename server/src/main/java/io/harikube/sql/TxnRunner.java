@@ -39,8 +39,7 @@ final class TxnRunner {
   /** An operation, with its plan if it is a transaction. */
   private record Step(Txn.Op op, List<Plan> nested) {}
 
-  private TxnRunner(
-      Batch batch, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share) {
+  private TxnRunner(Batch batch, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share) {
     this.attributes = attributes;
     this.batch = batch;
     this.share = share;

@@ -19,7 +19,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -79,7 +78,7 @@ final class Writer implements AutoCloseable {
   private final CompletableFuture<String> ended = new CompletableFuture<>();
   private final Thread thread = Thread.ofPlatform().daemon().name("writer").unstarted(this::loop);
 
-  private Meta meta;
+  private volatile Meta meta;
   private boolean housekeeping;
   private boolean hasAttributes;
 
@@ -135,10 +134,7 @@ final class Writer implements AutoCloseable {
         connection.transaction(
             transaction -> {
               try (ResultSet rows =
-                  transaction
-                      .session()
-                      .prepare("SELECT 1 FROM attribute LIMIT 1")
-                      .executeQuery()) {
+                  transaction.session().prepare("SELECT 1 FROM attribute LIMIT 1").executeQuery()) {
                 return rows.next();
               }
             });
@@ -166,6 +162,11 @@ final class Writer implements AutoCloseable {
   /** See {@link io.harikube.store.Store#ended}. */
   CompletableFuture<String> ended() {
     return ended;
+  }
+
+  /** What the database held after the last commit that this writer knows of. */
+  Meta meta() {
+    return meta;
   }
 
   <T> CompletableFuture<T> submit(Job<T> job) {
@@ -326,8 +327,8 @@ final class Writer implements AutoCloseable {
 
   /** Finds out what became of a batch whose connection or commit failed, and goes on from there. */
   private void lost(Round round, Batch batch, SQLException e) {
-    boolean full = e.getCause() instanceof SQLException cause
-        && dialect.failure(cause) == Failure.FULL;
+    boolean full =
+        e.getCause() instanceof SQLException cause && dialect.failure(cause) == Failure.FULL;
     if (recover(round, batch, Sentences.first(e))) {
       return;
     }
@@ -522,8 +523,7 @@ final class Writer implements AutoCloseable {
     return true;
   }
 
-  private boolean regained(
-      Round round, Batch batch, Meta now, boolean jump, boolean answered) {
+  private boolean regained(Round round, Batch batch, Meta now, boolean jump, boolean answered) {
     boolean done = committing && !jump && now.commits() == batch.sealed().commits();
     metrics.count(StoreMetrics.Count.RECONNECTS, 1);
     LOG.info("connected to the database again");

@@ -59,9 +59,7 @@ public final class RefusedClients extends ChannelInboundHandlerAdapter {
   public void channelRead(ChannelHandlerContext context, Object message) {
     SslHandler tls = context.pipeline().get(SslHandler.class);
     if (tls != null) {
-      var _ =
-          tls.handshakeFuture()
-              .addListener(handshake -> refused(context, handshake.cause()));
+      var _ = tls.handshakeFuture().addListener(handshake -> refused(context, handshake.cause()));
     }
     context.pipeline().remove(this);
     context.fireChannelRead(message);

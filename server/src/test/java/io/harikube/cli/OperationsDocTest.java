@@ -26,8 +26,7 @@ class OperationsDocTest {
   void options() throws IOException {
     CommandLine main = Main.commandLine(Map.of(), new StubParts().parts());
     for (Map.Entry<String, CommandLine> command : main.getSubcommands().entrySet()) {
-      if (options(command.getValue()).isEmpty()
-          || command.getKey().equals("help")) {
+      if (options(command.getValue()).isEmpty() || command.getKey().equals("help")) {
         continue;
       }
       StringJoiner table = new StringJoiner("\n");

@@ -136,8 +136,7 @@ class OpsServerTest {
     HttpResponse<String> answer = get("/livez");
     assertThat(answer.statusCode()).isEqualTo(503);
     assertThat(answer.body())
-        .startsWith(
-            "[-]serializable_read failed: another server has taken the database over\n");
+        .startsWith("[-]serializable_read failed: another server has taken the database over\n");
   }
 
   @Test

@@ -1,7 +1,7 @@
 package io.harikube.sql;
 
-import io.harikube.store.StoreMetrics;
 import io.harikube.store.Store;
+import io.harikube.store.StoreMetrics;
 import io.harikube.testing.TestAttributes;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;

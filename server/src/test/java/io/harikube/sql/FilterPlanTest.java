@@ -54,7 +54,7 @@ final class FilterPlanTest {
       if (database == Database.SQLITE) {
         return List.of(text(statement.prepare(session, "EXPLAIN QUERY PLAN ")));
       }
-      session.execute(PostgresDialect.PLANS);
+      session.execute(PostgresConnector.SESSION_PLANS);
       String young = text(statement.prepare(session, "EXPLAIN "));
       session.execute("ANALYZE");
       return List.of(young, text(statement.prepare(session, "EXPLAIN  ")));

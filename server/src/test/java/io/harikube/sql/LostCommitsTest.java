@@ -17,6 +17,9 @@ import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchOptions;
 import io.harikube.watch.WatchRequest;
 import io.harikube.watch.WatchStream;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -33,11 +36,9 @@ final class LostCommitsTest {
       List.of("log", "live", "lease", "meta", "attribute", "attribute_past", "attribute_ready");
 
   private final AtomicBoolean cut = new AtomicBoolean();
-  private final Database database;
   @AutoClose private final TestStore store;
 
   LostCommitsTest(Database database) {
-    this.database = database;
     store =
         database.openFaulty(
             call ->
@@ -48,25 +49,26 @@ final class LostCommitsTest {
 
   /** Remembers what the database holds. */
   private void remember() {
-    TABLES.forEach(table -> store.execute("CREATE TABLE old_" + table + " AS SELECT * FROM " + table));
+    TABLES.forEach(
+        table -> store.execute("CREATE TABLE old_" + table + " AS SELECT * FROM " + table));
   }
 
   /** Puts the database back to what was remembered, while the writer's connection is gone. */
-  private void fallBack() {
-    StringBuilder sql = new StringBuilder();
-    for (String table : TABLES) {
-      sql.append("DELETE FROM %1$s; INSERT INTO %1$s SELECT * FROM old_%1$s;".formatted(table));
-    }
-    if (database == Database.POSTGRES) {
-      store.execute("BEGIN; " + sql + " COMMIT;");
-    } else {
-      List.of(sql.toString().split(";")).forEach(store::execute);
+  private void fallBack() throws SQLException {
+    try (Connection connection = store.connect();
+        Statement statement = connection.createStatement()) {
+      statement.execute("BEGIN");
+      for (String table : TABLES) {
+        statement.execute("DELETE FROM " + table);
+        statement.execute("INSERT INTO %1$s SELECT * FROM old_%1$s".formatted(table));
+      }
+      statement.execute("COMMIT");
     }
     cut.set(true);
   }
 
   @Test
-  void noRevisionIsGivenOutTwice() throws InterruptedException {
+  void noRevisionIsGivenOutTwice() throws Exception {
     store.put("a", "1");
     remember();
     store.put("a", "2");
@@ -107,7 +109,7 @@ final class LostCommitsTest {
 
   /** What is remembered of the tables goes, too: counts, leases, and which names were gathered. */
   @Test
-  void whatIsRememberedOfItIsForgotten() {
+  void whatIsRememberedOfItIsForgotten() throws SQLException {
     KeyRange range = Ops.prefix("/things/");
     store.put("/things/a", "1");
     assertThat(store.range(Ops.countOnly(range, 0, 0)).count()).isEqualTo(1);

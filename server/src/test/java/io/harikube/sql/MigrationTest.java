@@ -25,6 +25,8 @@ final class MigrationTest {
           "DROP TABLE attribute_past",
           "DROP TABLE attribute_ready",
           "ALTER TABLE meta DROP COLUMN indexed",
+          "ALTER TABLE meta DROP COLUMN server",
+          "ALTER TABLE meta DROP COLUMN deposed",
           "DROP INDEX log_deleted",
           "ALTER TABLE log DROP COLUMN prev",
           "UPDATE log SET create_revision = 0 WHERE version = 0",

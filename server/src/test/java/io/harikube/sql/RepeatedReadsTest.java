@@ -30,7 +30,7 @@ final class RepeatedReadsTest {
   /** Does everything twice, as if the connection had been lost after the first time. */
   private record Twice(Readers readers) implements Readers {
     @Override
-    public <T extends @Nullable Object> T single(Work<T> work) throws SQLException {
+    public <T extends Answer> T single(Work<T> work) throws SQLException {
       T _ = readers.single(work);
       return readers.single(work);
     }

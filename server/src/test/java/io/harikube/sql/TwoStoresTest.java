@@ -99,6 +99,41 @@ final class TwoStoresTest {
     }
   }
 
+  /**
+   * Its supervisor starts it again and again: it is not to take the database from one that lives.
+   */
+  @Test
+  void whoWasDeposedWaitsForTheOtherToEnd() throws Exception {
+    try (TestStore first = Database.POSTGRES.open(options -> options.as(1))) {
+      first.put("a", "first");
+      Store second = SqlStore.open(first.options().as(2), first.clock());
+      Await.answer(first.store().ended());
+      CompletableFuture<Store> again = new CompletableFuture<>();
+      Thread starting =
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    try {
+                      again.complete(SqlStore.open(first.options(), first.clock()));
+                    } catch (OpenException e) {
+                      again.completeExceptionally(e);
+                    }
+                  });
+      for (int i = 0; i < 3; i++) {
+        try (MemoryBudget.Share share = first.budget().open()) {
+          Await.answer(second.txn(Ops.all(put("a", "second" + i)), share));
+        }
+        assertThat(again).isNotDone();
+      }
+      assertThat(second.ended()).isNotDone();
+      second.close();
+      try (Store store = Await.answer(again)) {
+        assertThat(all(store).kvs().getFirst().value().toString()).isEqualTo("second2");
+      }
+      starting.join();
+    }
+  }
+
   /** A transaction that changes nothing would answer with what the second has written. */
   @Test
   void theFirstDoesNotReadInTransactionsEither() throws OpenException {

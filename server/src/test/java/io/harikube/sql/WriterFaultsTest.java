@@ -9,7 +9,6 @@ import io.harikube.store.Commit;
 import io.harikube.store.Event;
 import io.harikube.store.KeyValue;
 import io.harikube.store.OpResult;
-import io.harikube.store.Store;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.testing.Await;
@@ -32,7 +31,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Whatever fails between the writer and its database, and whenever: what it answers is the truth. */
+/**
+ * Whatever fails between the writer and its database, and whenever: what it answers is the truth.
+ */
 @OnSqlDatabases
 final class WriterFaultsTest {
   private final Database database;
@@ -58,8 +59,7 @@ final class WriterFaultsTest {
     AtomicBoolean armed = new AtomicBoolean();
     try (TestStore store =
         database.openFaulty(
-            call ->
-                call.equals(wanted) && armed.compareAndSet(true, false) ? fault : Fault.NONE)) {
+            call -> call.equals(wanted) && armed.compareAndSet(true, false) ? fault : Fault.NONE)) {
       List<Event> events = new ArrayList<>();
       store.log().subscribe(commit -> events.addAll(requireNonNull(commit.events())));
       store.put("before", "1");

@@ -35,8 +35,16 @@ final class PostgresBinaries {
 
   private PostgresBinaries() {}
 
-  /** The folder with {@code initdb} and {@code postgres}. */
+  /**
+   * The folder with {@code initdb} and {@code postgres}. The environment variable {@code
+   * HARIKUBE_TEST_POSTGRES} names another one, or is {@code debian} for the one of the Debian
+   * packages.
+   */
   static Path bin(Unprivileged user) throws IOException {
+    String chosen = System.getenv("HARIKUBE_TEST_POSTGRES");
+    if (chosen != null && !chosen.isEmpty()) {
+      return chosen.equals("debian") ? debian() : Path.of(chosen);
+    }
     String name =
         switch (System.getProperty("os.arch")) {
           case "amd64", "x86_64" -> "/postgres-linux-x86_64.txz";
@@ -47,7 +55,8 @@ final class PostgresBinaries {
     return archive == null ? debian() : unpacked(archive, user).resolve("bin");
   }
 
-  private static Path debian() throws IOException {
+  /** The newest of the Debian packages, which have LLVM. */
+  static Path debian() throws IOException {
     Path root = Path.of("/usr/lib/postgresql");
     if (Files.isDirectory(root)) {
       try (Stream<Path> versions = Files.list(root)) {

@@ -17,6 +17,7 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -45,9 +46,9 @@ public final class TestPostgres implements AutoCloseable {
   /** A database of the server. */
   public record Database(Endpoint.Postgres endpoint, String url) {}
 
-  private TestPostgres() throws IOException {
-    user = Unprivileged.get();
-    bin = PostgresBinaries.bin(user);
+  private TestPostgres(Unprivileged user, Path bin) throws IOException {
+    this.user = user;
+    this.bin = bin;
     data = Files.createTempDirectory("harikube-postgres-");
     user.own(data);
   }
@@ -66,7 +67,32 @@ public final class TestPostgres implements AutoCloseable {
   /** Starts a server of its own. */
   public static TestPostgres launch() {
     try {
-      TestPostgres server = new TestPostgres();
+      Unprivileged user = Unprivileged.get();
+      return launch(user, PostgresBinaries.bin(user));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Starts a server of its own from the Debian packages; empty if they are not installed. */
+  public static Optional<TestPostgres> launchDebian() {
+    Path bin;
+    try {
+      bin = PostgresBinaries.debian();
+    } catch (IOException e) {
+      System.err.println("Debian's PostgreSQL is not tested: " + e.getMessage());
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(launch(Unprivileged.get(), bin));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static TestPostgres launch(Unprivileged user, Path bin) {
+    try {
+      TestPostgres server = new TestPostgres(user, bin);
       server.initialize();
       for (int attempt = 1; ; attempt++) {
         server.port = freePort();
@@ -177,6 +203,14 @@ public final class TestPostgres implements AutoCloseable {
       process = null;
       running.kill9();
     }
+  }
+
+  /** Kills the server, and starts it again as a standby that gets nothing from any primary. */
+  public void becomeStandby() throws IOException {
+    kill9();
+    Path signal = Files.createFile(data.resolve("standby.signal"));
+    user.own(signal);
+    start();
   }
 
   public int port() {
