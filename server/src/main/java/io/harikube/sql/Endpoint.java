@@ -29,8 +29,7 @@ public sealed interface Endpoint {
    * @param properties user, password and the other settings of the connection as pgjdbc names them
    * @param passwordFile takes the place of the password; read whenever a connection is opened
    */
-  record Postgres(
-      String url, String database, Properties properties, @Nullable Path passwordFile)
+  record Postgres(String url, String database, Properties properties, @Nullable Path passwordFile)
       implements Endpoint {
 
     public Postgres(String url, String database, Properties properties) {

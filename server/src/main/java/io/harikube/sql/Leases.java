@@ -204,8 +204,7 @@ final class Leases implements AutoCloseable {
     return dialect
         .readers()
         .snapshot(
-            (session, _) ->
-                longs(session.prepare("SELECT id FROM lease ORDER BY expires_at, id")));
+            (session, _) -> longs(session.prepare("SELECT id FROM lease ORDER BY expires_at, id")));
   }
 
   private static @Nullable Lease read(Session session, long id) throws SQLException {

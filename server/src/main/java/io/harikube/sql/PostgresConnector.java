@@ -51,8 +51,8 @@ final class PostgresConnector {
           .toList();
 
   /**
-   * What an acknowledged commit and the look at the epoch rely on. remote_apply is more than on, and
-   * stays.
+   * What an acknowledged commit and the look at the epoch rely on. remote_apply is more than on,
+   * and stays.
    */
   private static final List<String> COMMITS =
       List.of(

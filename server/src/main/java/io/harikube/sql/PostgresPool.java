@@ -68,7 +68,8 @@ final class PostgresPool implements Lender {
   private HikariDataSource open() {
     HikariConfig config = new HikariConfig();
     config.setPoolName("readers");
-    config.setDataSource(new PostgresSource(() -> connector.open(CONNECT_SECONDS), CONNECT_SECONDS));
+    config.setDataSource(
+        new PostgresSource(() -> connector.open(CONNECT_SECONDS), CONNECT_SECONDS));
     config.setMaximumPoolSize(options.readers());
     if (options.pool().idle() < options.readers()) {
       config.setMinimumIdle(options.pool().idle());

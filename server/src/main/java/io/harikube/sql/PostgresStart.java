@@ -25,8 +25,7 @@ final class PostgresStart {
   private final Endpoint.Postgres endpoint;
   private final PostgresConnector connector;
 
-  PostgresStart(
-      PostgresDialect dialect, Endpoint.Postgres endpoint, PostgresConnector connector) {
+  PostgresStart(PostgresDialect dialect, Endpoint.Postgres endpoint, PostgresConnector connector) {
     this.dialect = dialect;
     this.endpoint = endpoint;
     this.connector = connector;
@@ -43,7 +42,8 @@ final class PostgresStart {
         throw new OpenException("cannot connect to " + endpoint + ": " + e.getMessage(), e);
       }
     }
-    try (Connection connection = connector.open(endpoint.urlOf("postgres"), PostgresDialect.CONNECT_SECONDS);
+    try (Connection connection =
+            connector.open(endpoint.urlOf("postgres"), PostgresDialect.CONNECT_SECONDS);
         Statement statement = connection.createStatement()) {
       statement.execute("CREATE DATABASE \"" + endpoint.database().replace("\"", "\"\"") + '"');
     } catch (SQLException e) {

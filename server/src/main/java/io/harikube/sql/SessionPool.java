@@ -9,7 +9,9 @@ import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** A fixed number of sessions, opened when first needed. Whoever wants one waits while none is free. */
+/**
+ * A fixed number of sessions, opened when first needed. Whoever wants one waits while none is free.
+ */
 final class SessionPool implements Lender {
   private static final Logger LOG = LoggerFactory.getLogger(SessionPool.class);
 

@@ -48,8 +48,7 @@ final class SharedPoints {
   private record Waiting(Bytes key, CompletableFuture<@Nullable Point> point) {}
 
   /** What a statement has found; a value that is too large is not among the heads. */
-  private record Found(
-      long revision, long compacted, Map<Bytes, Head> heads, List<Bytes> tooLarge)
+  private record Found(long revision, long compacted, Map<Bytes, Head> heads, List<Bytes> tooLarge)
       implements Readers.Answer {
 
     @Nullable Point of(Bytes key) {

@@ -71,8 +71,7 @@ final class PoolerTest {
       String value = "value " + i;
       try (MemoryBudget.Share share = budget.open()) {
         Await.answer(store.txn(Ops.all(Ops.put("k" + client, value)), share));
-        KeyValue found =
-            store.range(RangeQuery.of(Ops.key("k" + client)), share).kvs().getFirst();
+        KeyValue found = store.range(RangeQuery.of(Ops.key("k" + client)), share).kvs().getFirst();
         assertThat(found.value()).hasToString(value);
         assertThat(store.range(RangeQuery.of(Ops.ALL), share).kvs()).isNotEmpty();
       }
@@ -87,8 +86,7 @@ final class PoolerTest {
           Properties properties = new Properties();
           properties.putAll(pooled.properties());
           properties.setProperty("prepareThreshold", "5");
-          Endpoint mixing =
-              new Endpoint.Postgres(pooled.url(), pooled.database(), properties);
+          Endpoint mixing = new Endpoint.Postgres(pooled.url(), pooled.database(), properties);
           try (Store store = open(direct);
               MemoryBudget.Share share = budget.open()) {
             assertThatThrownBy(() -> open(mixing).close())

@@ -113,7 +113,8 @@ final class PostgresConnectionsTest {
       proxy.freeze();
       long begin = System.nanoTime();
       List<CompletableFuture<?>> answers = new ArrayList<>();
-      answers.add(CompletableFuture.runAsync(() -> put(store, "b", "2"), Thread::startVirtualThread));
+      answers.add(
+          CompletableFuture.runAsync(() -> put(store, "b", "2"), Thread::startVirtualThread));
       for (int i = 0; i < 8; i++) {
         answers.add(CompletableFuture.runAsync(() -> get(store, "a"), Thread::startVirtualThread));
         answers.add(CompletableFuture.runAsync(() -> list(store), Thread::startVirtualThread));
@@ -292,8 +293,7 @@ final class PostgresConnectionsTest {
       }
     }
     admin("ALTER DATABASE " + name() + " SET synchronous_commit = remote_apply");
-    try (Dialect dialect =
-            SqlStore.dialect(SqlOptions.of(database.endpoint()), StoreMetrics.NONE);
+    try (Dialect dialect = SqlStore.dialect(SqlOptions.of(database.endpoint()), StoreMetrics.NONE);
         Session writer = dialect.connectWriter()) {
       assertThat(show(writer, "synchronous_commit")).isEqualTo("remote_apply");
     }

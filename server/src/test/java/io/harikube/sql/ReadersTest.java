@@ -288,8 +288,7 @@ final class ReadersTest {
   void aDatabaseThatIsBehindIsNotBelieved() throws SQLException {
     Meta now = dialect.readers().single(Meta::read);
     Meta later =
-        new Meta(
-            now.revision() + 1, -1, -1, 0, now.epoch(), now.commits(), 0, 0, now.indexed());
+        new Meta(now.revision() + 1, -1, -1, 0, now.epoch(), now.commits(), 0, 0, now.indexed());
     dialect.floor(() -> later);
     assertThatThrownBy(() -> dialect.probes().snapshot((session, _) -> rows(session)))
         .hasMessageContaining("behind");
@@ -297,8 +296,7 @@ final class ReadersTest {
     store.put("a", "2");
     assertThat(rows()).isEqualTo(2);
     Meta withoutRevision =
-        new Meta(
-            now.revision(), -1, -1, 0, now.epoch(), now.commits() + 2, 0, 0, now.indexed());
+        new Meta(now.revision(), -1, -1, 0, now.epoch(), now.commits() + 2, 0, 0, now.indexed());
     dialect.floor(() -> withoutRevision);
     assertThatThrownBy(() -> dialect.readers().snapshot((session, _) -> rows(session)))
         .hasMessageContaining("behind");

@@ -39,8 +39,7 @@ public final class TestPooler implements AutoCloseable {
       port = free.getLocalPort();
     }
     Path settings =
-        Files.writeString(
-            folder.resolve("pgbouncer.ini"), SETTINGS.formatted(server.port(), port));
+        Files.writeString(folder.resolve("pgbouncer.ini"), SETTINGS.formatted(server.port(), port));
     user.own(settings);
     process =
         new ProcessBuilder(user.command(List.of(PROGRAM.toString(), settings.toString())))
