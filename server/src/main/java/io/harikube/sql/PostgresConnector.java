@@ -216,7 +216,7 @@ final class PostgresConnector {
       Collections.shuffle(order);
     }
     Integer first = preferred;
-    order.remove(first);
+    order.remove(/* element */ first);
     order.addFirst(first);
     return order;
   }
