@@ -94,6 +94,22 @@ final class LostConnectionTest {
     }
   }
 
+  /** A list begins anew if the database is taken over between two of its pages. */
+  @Test
+  void soIsAListWhoseDatabaseIsTakenOver() throws SQLException {
+    change("x".repeat(4000));
+    for (int page = 1; page < 4; page++) {
+      readers.beforeSnapshot(
+          page,
+          () -> {
+            change("y".repeat(4000));
+            store.execute("UPDATE meta SET epoch = epoch + 1");
+          });
+      isOf(readers.range(RangeQuery.of(prefix("k/"))), store.revision(), KEYS);
+      store.execute("UPDATE meta SET epoch = epoch - 1");
+    }
+  }
+
   @Test
   void soAreCounts() throws SQLException {
     readers.loseNext(() -> store.txn(Ops.delete(prefix("k/0"))));

@@ -1,5 +1,7 @@
 package io.harikube.sql;
 
+import static java.util.Objects.requireNonNull;
+
 import io.harikube.store.Bytes;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
@@ -24,6 +26,8 @@ final class WatchedReaders implements Readers {
   private final TestStore store;
   private final Dialect dialect;
   private @Nullable Runnable beforeLoss;
+  private @Nullable Runnable beforeSnapshot;
+  private int beforeWhich = -1;
   private int snapshots;
   private long largestResult;
 
@@ -74,6 +78,12 @@ final class WatchedReaders implements Readers {
     beforeLoss = before;
   }
 
+  /** Something happens before one of the next snapshots, counted from 0. */
+  void beforeSnapshot(int next, Runnable happens) {
+    beforeSnapshot = happens;
+    beforeWhich = snapshots + next;
+  }
+
   /** How many snapshots have been read. */
   int snapshots() {
     return snapshots;
@@ -93,7 +103,9 @@ final class WatchedReaders implements Readers {
 
   @Override
   public <T extends @Nullable Object> T snapshot(SnapshotWork<T> work) throws SQLException {
-    snapshots++;
+    if (snapshots++ == beforeWhich) {
+      requireNonNull(beforeSnapshot).run();
+    }
     Runnable before = beforeLoss;
     beforeLoss = null;
     if (before == null) {
