@@ -216,8 +216,7 @@ final class AttributeIndex implements AutoCloseable {
       Step step = dialect.readers().snapshot((session, _) -> step(session, from));
       List<Found> found =
           step.kvs.stream()
-              .map(
-                  kv -> new Found(kv.key(), kv.modRevision(), reader.read(kv.key(), kv.value())))
+              .map(kv -> new Found(kv.key(), kv.modRevision(), reader.read(kv.key(), kv.value())))
               .toList();
       run(
           found.stream().map(Found::key).collect(Collectors.toSet()),

@@ -18,25 +18,23 @@ final class KeyCounts {
     if (range.isEmpty()) {
       return 0;
     }
-    Long known = counts.get(range.end(), at, range.start());
+    Long known = counts.get(meta.epoch(), range.end(), at, range.start());
     if (known == null) {
       known = prefixes.get(range, at);
     }
     if (known != null) {
       return known;
     }
-    return at == meta.revision()
-        ? Ranges.count(session, range)
-        : Ranges.count(session, range, at);
+    return at == meta.revision() ? Ranges.count(session, range) : Ranges.count(session, range, at);
   }
 
   /** Remembers what has been answered. */
-  void counted(KeyRange range, long at, long count) {
-    prefixes.counted(range, at, count);
+  void counted(KeyRange range, Reading reading, long count) {
+    prefixes.counted(range, reading.at(), count);
   }
 
   /** Remembers how many keys there are behind one, for who asks for these next. */
-  void behind(Bytes key, KeyRange range, long at, long count) {
-    counts.put(range.end(), at, key.successor(), count);
+  void behind(Bytes key, KeyRange range, Reading reading, long count) {
+    counts.put(reading.meta().epoch(), range.end(), reading.at(), key.successor(), count);
   }
 }

@@ -105,7 +105,7 @@ final class RangeReader {
   /** All keys in one statement, or just their number, and large values in as many as it takes. */
   private OpResult.Range whole(RangeQuery query, MemoryBudget.Share share) throws SQLException {
     Found found = dialect.readers().snapshot((session, meta) -> find(session, meta, query, share));
-    counts.counted(query.range(), found.reading.at(), found.count);
+    counts.counted(query.range(), found.reading, found.count);
     Collector keys = found.keys;
     for (List<Values.Later> group = keys.missing(); !group.isEmpty(); group = keys.missing()) {
       Reading.requireWanted();

@@ -15,8 +15,8 @@ import java.util.Map;
  * <p>PostgreSQL's driver holds the whole result of a statement, however much of it is wanted. So a
  * row comes with its value if that is not much above what each row of the result may have on
  * average; of a larger value it says the size, which neither database reads the value for, and such
- * values are read afterwards, in groups of {@link #GROUP_BYTES}. Where all values are about as large
- * as was guessed, which is nearly always, a page is one statement.
+ * values are read afterwards, in groups of {@link #GROUP_BYTES}. Where all values are about as
+ * large as was guessed, which is nearly always, a page is one statement.
  */
 final class Values {
   /** The bytes of values that a page of rows aims at, and that are read together afterwards. */
@@ -33,8 +33,8 @@ final class Values {
   private Values() {}
 
   /**
-   * The columns of a row: key, id, create_revision, version, lease, and what there is to know of the
-   * value, which has a parameter.
+   * The columns of a row: key, id, create_revision, version, lease, and what there is to know of
+   * the value, which has a parameter.
    *
    * @param from the table of the first five
    */
@@ -101,8 +101,7 @@ final class Values {
     // Few statements that differ: places that are left are filled with the last id.
     int marks = group.size() == 1 ? 1 : Integer.highestOneBit(group.size() - 1) << 1;
     PreparedStatement select =
-        session.prepare(
-            "SELECT id, value FROM log WHERE id IN (?" + ", ?".repeat(marks - 1) + ")");
+        session.prepare("SELECT id, value FROM log WHERE id IN (?" + ", ?".repeat(marks - 1) + ")");
     for (int i = 0; i < marks; i++) {
       select.setLong(i + 1, group.get(Math.min(i, group.size() - 1)).id);
     }

@@ -161,9 +161,8 @@ final class Walk {
     more = page.keys.more();
     count = more ? page.filtered ? taken + 1 : page.count : taken;
     if (more && !page.filtered) {
-      long at = page.reading.at();
-      counts.counted(query.range(), at, count);
-      counts.behind(requireNonNull(last), query.range(), at, count - taken);
+      counts.counted(query.range(), page.reading, count);
+      counts.behind(requireNonNull(last), query.range(), page.reading, count - taken);
     }
   }
 

@@ -93,8 +93,7 @@ final class LargeValuesTest {
   void aFilter() throws SQLException {
     long before = store.revision();
     Filter filter =
-        new Filter(
-            List.of(new Filter.Requirement("a", Filter.Operator.IN, List.of("1"), 0)));
+        new Filter(List.of(new Filter.Requirement("a", Filter.Operator.IN, List.of("1"), 0)));
     check(RangeQuery.of(prefix("k/")).filtered(filter), KEYS - 4);
     store.txn(Ops.delete(prefix("k/0")));
     check(RangeQuery.of(prefix("k/")).filtered(filter).atRevision(before), KEYS - 4);
@@ -114,8 +113,7 @@ final class LargeValuesTest {
   void aTransaction() {
     RangeQuery query =
         Ops.sorted(prefix("k/"), 50, RangeQuery.Target.MOD, RangeQuery.Order.DESCEND);
-    OpResult.Range answer =
-        (OpResult.Range) store.txn(new Txn.Range(query)).results().getFirst();
+    OpResult.Range answer = (OpResult.Range) store.txn(new Txn.Range(query)).results().getFirst();
     assertThat(answer.kvs().size()).isEqualTo(50);
     areRight(answer.kvs());
   }

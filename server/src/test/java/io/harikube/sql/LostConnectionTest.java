@@ -21,8 +21,8 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /**
- * Ranges whose connection is lost when a page has been read and its snapshot has not ended: the page
- * is read again, of another snapshot, in which everything is different.
+ * Ranges whose connection is lost when a page has been read and its snapshot has not ended: the
+ * page is read again, of another snapshot, in which everything is different.
  */
 @OnSqlDatabases
 final class LostConnectionTest {
@@ -68,16 +68,14 @@ final class LostConnectionTest {
   @Test
   void soIsAnyOtherPage() throws SQLException {
     List<OpResult.Range> parts = new ArrayList<>();
-    readers
-        .ranges()
-        .stream(
-            RangeQuery.of(prefix("k/")),
-            Unlimited.share(),
-            8 << 10,
-            part -> {
-              parts.add(part);
-              readers.loseNext(() -> change("part " + parts.size()));
-            });
+    readers.ranges().stream(
+        RangeQuery.of(prefix("k/")),
+        Unlimited.share(),
+        8 << 10,
+        part -> {
+          parts.add(part);
+          readers.loseNext(() -> change("part " + parts.size()));
+        });
     assertThat(parts).hasSizeGreaterThan(3);
     List<KeyValue> kvs = parts.stream().flatMap(part -> part.kvs().stream()).toList();
     isOf(new OpResult.Range(2, kvs, false, parts.getLast().count()), 2, KEYS);
@@ -123,8 +121,7 @@ final class LostConnectionTest {
       readers.loseNext(() -> change("x".repeat(1000)));
       OpResult.Range answer = readers.ranges().range(RangeQuery.of(prefix("k/")), share);
       isOf(answer, store.revision(), KEYS);
-      assertThat(share.held())
-          .isEqualTo(answer.kvs().stream().mapToLong(KeyValue::weight).sum());
+      assertThat(share.held()).isEqualTo(answer.kvs().stream().mapToLong(KeyValue::weight).sum());
     }
   }
 }

@@ -46,8 +46,7 @@ final class WatchedReaders implements Readers {
                 (_, method, arguments) ->
                     switch (method.getName()) {
                       case "readers" -> this;
-                      case "point" ->
-                          single(session -> Point.read(session, (Bytes) arguments[0]));
+                      case "point" -> single(session -> Point.read(session, (Bytes) arguments[0]));
                       default -> throw new AssertionError(method);
                     });
     return new RangeReader(

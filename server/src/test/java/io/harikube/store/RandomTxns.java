@@ -12,7 +12,8 @@ import java.util.Random;
 final class RandomTxns {
   private static final List<Bytes> KEYS = keys();
   private static final List<Long> EXTREMES =
-      List.of(Long.MIN_VALUE, -2L, -1L, 1L, Long.MAX_VALUE >> 20, Long.MAX_VALUE - 1, Long.MAX_VALUE);
+      List.of(
+          Long.MIN_VALUE, -2L, -1L, 1L, Long.MAX_VALUE >> 20, Long.MAX_VALUE - 1, Long.MAX_VALUE);
 
   /** A value of this size does not come with its row. */
   private static final int LARGE = 150_000;
