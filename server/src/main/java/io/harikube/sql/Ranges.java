@@ -125,8 +125,10 @@ final class Ranges {
       }
     }
     into.fill(session);
-    boolean atEnd = last == null || into.more() || (read < limit && !into.isFull());
-    return atEnd ? null : range.from(last.successor());
+    if (last == null || into.more() || (read < limit && !into.isFull())) {
+      return null;
+    }
+    return range.from(last.successor());
   }
 
   /**
