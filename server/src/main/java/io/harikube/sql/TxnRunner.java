@@ -261,7 +261,7 @@ final class TxnRunner {
     if (range.isEmpty()) {
       return new OpResult.Range(batch.seen(), List.of(), false, 0);
     }
-    Collector collector = new Collector(share, answered);
+    Collector collector = new Collector(share, answered, query.mostKeys());
     if (range.isSingle() && !old && !query.countOnly() && !query.hasRevisionBounds()) {
       batch.live(range, 1, query.keysOnly(), collector);
       answered = collector.bytes();
@@ -272,10 +272,11 @@ final class TxnRunner {
       return new OpResult.Range(batch.seen(), List.of(), false, count(query, old));
     }
     Ranges.sorted(batch.session(), query, old ? query.revision() : 0, collector);
-    boolean more = collector.cut(query.limit());
+    collector.fill(batch.session());
     answered = collector.bytes();
-    long count = more || query.hasRevisionBounds() ? count(query, old) : collector.size();
-    return new OpResult.Range(batch.seen(), collector.kvs(), more, count);
+    long count =
+        collector.more() || query.hasRevisionBounds() ? count(query, old) : collector.size();
+    return new OpResult.Range(batch.seen(), collector.kvs(), collector.more(), count);
   }
 
   private long count(RangeQuery query, boolean old) throws SQLException {

@@ -88,7 +88,8 @@ final class SqliteFilesTest {
       source.snapshot(snapshot);
     }
     Path file = folder.resolve("new/state.db");
-    Snapshots.restore(snapshot, SqlOptions.of(new Endpoint.Sqlite(file)));
+    Restore.restore(
+        snapshot, SqlOptions.of(new Endpoint.Sqlite(file)), new Restore.Exact());
     assertThat(mode(file)).isEqualTo("rw-------");
     assertThat(mode(file.getParent())).isEqualTo("rwx------");
     try (Store store = open(file)) {
@@ -191,9 +192,10 @@ final class SqliteFilesTest {
     assertThat(Files.readAllBytes(kine)).isEqualTo(content);
     assertThatThrownBy(
             () ->
-                Snapshots.restore(
+                Restore.restore(
                     Files.copy(kine, folder.resolve("copy")),
-                    SqlOptions.of(new Endpoint.Sqlite(open))))
+                    SqlOptions.of(new Endpoint.Sqlite(open)),
+                    new Restore.Exact()))
         .isInstanceOf(OpenException.class);
     assertThat(open).doesNotExist();
   }
