@@ -74,7 +74,8 @@ final class RunningServer implements AutoCloseable {
     OpsServer ops = bindOps(options, tls ? pem : null);
     listen.claim();
 
-    MemoryBudget budget = new MemoryBudget(answerBytes(options));
+    // A quarter is for small answers, which so never wait for large ones.
+    MemoryBudget budget = new MemoryBudget(answerBytes(options), answerBytes(options) / 4);
     Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
     add(store);
     metrics.observe(
