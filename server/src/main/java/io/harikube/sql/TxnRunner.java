@@ -147,20 +147,16 @@ final class TxnRunner {
     boolean keysOnly = compare.target() != Txn.Compare.Target.VALUE;
     KeyRange rest = compare.range();
     boolean any = false;
-    while (!rest.isEmpty()) {
+    while (rest != null) {
       Collector chunk = new Collector(Unlimited.share(), 0);
       chunk.page(COMPARE_BYTES);
-      Bytes next = batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
+      rest = batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
       for (KeyValue kv : chunk.kvs()) {
         if (!holds(compare, kv)) {
           return false;
         }
         any = true;
       }
-      if (next == null) {
-        break;
-      }
-      rest = rest.from(next);
     }
     return any || (keysOnly && holds(compare, NO_KEY));
   }
