@@ -15,6 +15,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,8 +41,6 @@ final class Batch {
   /** What the values of known keys may weigh; larger ones are left in the database. */
   private static final long KNOWN_BYTES = 8 << 20;
 
-  private static final int COUNTS = StoreMetrics.Count.values().length;
-
   private final Dialect dialect;
   private final Meta meta;
   private final int eventBytes;
@@ -57,8 +56,11 @@ final class Batch {
   private final List<LogRow> unwritten = new ArrayList<>();
   private final Map<Bytes, LogRow> unwrittenLive = new LinkedHashMap<>();
 
-  private final long[] counts = new long[COUNTS];
-  private final long[] countsBefore = new long[COUNTS];
+  private final Map<StoreMetrics.Count, Long> counts = new EnumMap<>(StoreMetrics.Count.class);
+
+  /** Those of the last job. */
+  private final Map<StoreMetrics.Count, Long> jobCounts = new EnumMap<>(StoreMetrics.Count.class);
+
   private final List<Runnable> effects = new ArrayList<>();
   private int effectsBefore;
   private @Nullable Session session;
@@ -101,7 +103,7 @@ final class Batch {
 
   /** Something is counted once the batch has been committed. */
   void count(StoreMetrics.Count what, long times) {
-    counts[what.ordinal()] += times;
+    jobCounts.merge(what, times, Long::sum);
   }
 
   /** Something is done once the batch has been committed, by the writer's thread. */
@@ -111,23 +113,25 @@ final class Batch {
 
   /** Remembers where a job begins, for {@link #forgetJob}. */
   void beginJob() {
-    System.arraycopy(counts, 0, countsBefore, 0, COUNTS);
+    endJob();
     effectsBefore = effects.size();
+  }
+
+  private void endJob() {
+    jobCounts.forEach((what, times) -> counts.merge(what, times, Long::sum));
+    jobCounts.clear();
   }
 
   /** Forgets what the last job was to be followed by: it was refused. */
   void forgetJob() {
-    System.arraycopy(countsBefore, 0, counts, 0, COUNTS);
+    jobCounts.clear();
     effects.subList(effectsBefore, effects.size()).clear();
   }
 
   /** The batch has been committed, or has changed nothing: what was to follow it is done. */
   void committed(StoreMetrics metrics) {
-    for (StoreMetrics.Count count : StoreMetrics.Count.values()) {
-      if (counts[count.ordinal()] > 0) {
-        metrics.count(count, counts[count.ordinal()]);
-      }
-    }
+    endJob();
+    counts.forEach(metrics::count);
     effects.forEach(Runnable::run);
   }
 

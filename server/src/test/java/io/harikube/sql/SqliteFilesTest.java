@@ -88,8 +88,7 @@ final class SqliteFilesTest {
       source.snapshot(snapshot);
     }
     Path file = folder.resolve("new/state.db");
-    Restore.restore(
-        snapshot, SqlOptions.of(new Endpoint.Sqlite(file)), new Restore.Exact());
+    Restore.restore(snapshot, SqlOptions.of(new Endpoint.Sqlite(file)), new Restore.Exact());
     assertThat(mode(file)).isEqualTo("rw-------");
     assertThat(mode(file.getParent())).isEqualTo("rwx------");
     try (Store store = open(file)) {

@@ -96,7 +96,7 @@ final class WatchedReaders implements Readers {
   }
 
   @Override
-  public <T extends @Nullable Object> T single(Work<T> work) throws SQLException {
+  public <T extends Answer> T single(Work<T> work) throws SQLException {
     return dialect.readers().single(session -> work.run(watched(session)));
   }
 
