@@ -16,6 +16,9 @@ import java.util.List;
 final class EtcdFrontend implements Parts.Serving {
   private static final long GIB = 1L << 30;
 
+  /** What the rest of the process needs of the heap, whatever its size. */
+  private static final long REST = 128L << 20;
+
   private final WatchHub hub;
   private final EtcdServer server;
   private final Definitions definitions;
@@ -56,10 +59,14 @@ final class EtcdFrontend implements Parts.Serving {
     }
   }
 
-  /** The limits of the watches are made for a heap of 1 GiB; a smaller heap gets smaller ones. */
+  /**
+   * The limits of the watches are made for a heap of 1 GiB; a smaller heap gets smaller ones, so
+   * that all limits together (these, those of answers, and those of requests) leave a third of it.
+   */
   private static WatchOptions watchOptions(Duration progressInterval) {
     WatchOptions defaults = WatchOptions.defaults();
-    double scale = Math.min(1, (double) Runtime.getRuntime().maxMemory() / GIB);
+    double heap = Runtime.getRuntime().maxMemory();
+    double scale = Math.clamp((heap - REST) / (GIB - REST), 1.0 / 16, 1);
     return new WatchOptions(
         (long) (defaults.inboxBytes() * scale),
         (long) (defaults.recentBytes() * scale),

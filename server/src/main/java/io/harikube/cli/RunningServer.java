@@ -89,7 +89,8 @@ final class RunningServer implements AutoCloseable {
     expiry.start();
     listen.claim();
 
-    MemoryBudget budget = new MemoryBudget(answerBytes(options));
+    // A quarter is for small answers, which so never wait for large ones.
+    MemoryBudget budget = new MemoryBudget(answerBytes(options), answerBytes(options) / 4);
     Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
     add(store);
     var _ = store.ended().thenAccept(ended::complete);

@@ -1,25 +1,20 @@
 package io.harikube.etcd;
 
-import static java.util.Objects.requireNonNull;
-
 import io.grpc.Status;
-import io.grpc.stub.ServerCallStreamObserver;
-import io.grpc.stub.StreamObserver;
 import io.harikube.store.MemoryBudget;
-import io.netty.util.concurrent.EventExecutor;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A call that is to be answered, and the memory of the answer.
+ * A call with one request that is to be answered, and the memory of the answer.
  *
- * <p>The memory is given back when two are done with it: whoever makes the answer, which is when
- * {@link #send}, {@link #end} or {@link #fail} has been called; and the network, which is when the
- * call is closed or cancelled. Until the first is done, only its thread touches the share, also
- * after the client has gone.
+ * <p>The memory is given back as the network takes the answer, once two are done with it: whoever
+ * makes the answer, which is when {@link #send}, {@link #end} or {@link #fail} has been called; and
+ * the network, which is when the call has ended. Until the first is done, only its thread touches
+ * the share, also after the client has gone.
  *
  * <p>An answer of one message is sent on the event loop of its connection, all of it in one turn.
  * From another thread, its header, its message and its status each wake the event loop, and are
@@ -28,49 +23,35 @@ import org.jspecify.annotations.Nullable;
 final class Answer<A> {
   private static final long BIG = 64 << 10;
 
-  private final ServerCallStreamObserver<A> call;
+  private final Flow<?, A> flow;
+  private final Lane lane;
   private final MemoryBudget.Share share;
-  private final @Nullable ReadyGate gate;
-  private final EventExecutor loop;
-  private @Nullable Backlog backlog;
-  private int waiting;
-  private volatile @Nullable Runnable whenClosed;
-  private boolean answered;
+  private final int requestBytes;
   private final AtomicInteger holders = new AtomicInteger(2);
-
-  private Answer(
-      ServerCallStreamObserver<A> call,
-      MemoryBudget budget,
-      @Nullable ReadyGate gate,
-      EventExecutor loop) {
-    this.call = call;
-    this.share = budget.open();
-    this.gate = gate;
-    this.loop = loop;
-    call.setOnCloseHandler(this::closed);
-    call.setOnCancelHandler(this::closed);
-  }
+  private final AtomicBoolean counted = new AtomicBoolean(true);
+  private volatile @Nullable Runnable whenClosed;
+  private volatile @Nullable Thread reader;
+  private volatile boolean answered;
 
   /**
-   * An answer of one message; to be made by the handler of the call, before it returns.
-   *
-   * @param loop the event loop of the connection
+   * @param flow of a call whose request has been let in
+   * @param lane where it waits and runs
    */
-  static <A> Answer<A> single(StreamObserver<A> call, MemoryBudget budget, EventExecutor loop) {
-    return new Answer<>((ServerCallStreamObserver<A>) call, budget, null, loop);
-  }
-
-  /** An answer in parts; to be made by the handler of the call, before it returns. */
-  static <A> Answer<A> parts(StreamObserver<A> call, MemoryBudget budget, EventExecutor loop) {
-    var server = (ServerCallStreamObserver<A>) call;
-    var gate = new ReadyGate(server);
-    server.setOnReadyHandler(gate::wake);
-    return new Answer<>(server, budget, gate, loop);
+  Answer(Flow<?, A> flow, Lane lane) {
+    this.flow = flow;
+    this.lane = lane;
+    this.share = flow.peer().share();
+    this.requestBytes = flow.requestBytes();
   }
 
   /** What the memory of the answer is counted against. */
   MemoryBudget.Share share() {
     return share;
+  }
+
+  /** A share beside that of the answer; to be closed. */
+  MemoryBudget.Share anotherShare() {
+    return flow.peer().share();
   }
 
   /**
@@ -82,27 +63,33 @@ final class Answer<A> {
   }
 
   /**
-   * Counts the request among those that wait for the store, until it is answered.
-   *
-   * @throws io.grpc.StatusRuntimeException if too many wait
+   * The call waits, not for the store but for what other clients do, and for as long as they like:
+   * it holds no memory and keeps no other request from being run.
    */
-  void enter(Backlog requests, int bytes) {
-    requests.enter(bytes);
-    backlog = requests;
-    waiting = bytes;
+  void waitForOthers() {
+    share.close();
+    leave();
   }
 
   /** Runs {@code action} when nobody waits for the answer any more; it replaces an earlier one. */
   void whenClosed(Runnable action) {
     whenClosed = action;
-    if (call.isCancelled()) {
+    if (flow.isEnded()) {
       action.run();
     }
   }
 
   /** Whether nobody waits for the answer any more. */
   boolean isCancelled() {
-    return call.isCancelled();
+    return flow.isEnded();
+  }
+
+  /** This thread reads for the answer; it is stopped when nobody waits for that any more. */
+  void readHere() {
+    reader = Thread.currentThread();
+    if (flow.isEnded()) {
+      share.cancel();
+    }
   }
 
   /** The one answer of the call. */
@@ -116,31 +103,27 @@ final class Answer<A> {
 
   private void sendHere(A answer) {
     try {
-      call.onNext(answer);
-      call.onCompleted();
+      flow.send(answer);
+      flow.close(Status.OK);
     } finally {
       answered();
     }
   }
 
   private void onLoop(Runnable sending) {
-    if (loop.inEventLoop()) {
+    Peer peer = flow.peer();
+    if (peer.loop().inEventLoop()) {
       sending.run();
       return;
     }
-    try {
-      loop.execute(
-          () -> {
-            try {
-              sending.run();
-            } catch (RuntimeException | Error e) {
-              call.onError(Errors.of(e).asRuntimeException());
-            }
-          });
-    } catch (RejectedExecutionException e) {
-      // The server is being closed.
-      sending.run();
-    }
+    peer.onLoop(
+        () -> {
+          try {
+            sending.run();
+          } catch (RuntimeException | Error e) {
+            flow.close(Errors.of(e));
+          }
+        });
   }
 
   /**
@@ -149,20 +132,16 @@ final class Answer<A> {
    * @return false if the client has gone
    */
   boolean push(A part) throws InterruptedException {
-    if (!requireNonNull(gate).await()) {
+    if (!flow.await()) {
       return false;
     }
-    call.onNext(part);
+    flow.send(part);
     return true;
   }
 
   /** All parts have been pushed. */
   void end() {
-    try {
-      call.onCompleted();
-    } finally {
-      answered();
-    }
+    fail(Status.OK);
   }
 
   void fail(Throwable failure) {
@@ -173,7 +152,7 @@ final class Answer<A> {
     onLoop(
         () -> {
           try {
-            call.onError(status.asRuntimeException());
+            flow.close(status);
           } finally {
             answered();
           }
@@ -199,6 +178,10 @@ final class Answer<A> {
   }
 
   private <T> void sendResult(T value, Function<T, A> answer) {
+    if (flow.isEnded()) {
+      answered();
+      return;
+    }
     A message;
     try {
       message = answer.apply(value);
@@ -211,17 +194,33 @@ final class Answer<A> {
 
   private void answered() {
     if (!answered) {
+      reader = null;
       answered = true;
-      if (backlog != null) {
-        backlog.leave(waiting);
-      }
+      leave();
       release();
+      flow.forgetIfIdle();
     }
   }
 
-  private void closed() {
-    if (gate != null) {
-      gate.wake();
+  private void leave() {
+    if (counted.getAndSet(false)) {
+      flow.peer().leave(requestBytes);
+      lane.ended();
+    }
+  }
+
+  private void release() {
+    if (holders.decrementAndGet() == 0) {
+      share.close();
+    }
+  }
+
+  // What the flow tells.
+
+  /** The call has ended: the client has all, or has gone. */
+  void ended() {
+    if (reader != null) {
+      share.cancel();
     }
     Runnable action = whenClosed;
     if (action != null) {
@@ -230,9 +229,25 @@ final class Answer<A> {
     release();
   }
 
-  private void release() {
-    if (holders.decrementAndGet() == 0) {
-      share.close();
+  boolean isBusy() {
+    return !answered;
+  }
+
+  void interrupt() {
+    Thread thread = reader;
+    if (thread != null) {
+      thread.interrupt();
+    }
+  }
+
+  boolean isLarge() {
+    return answered && share.isLarge();
+  }
+
+  /** The network has taken some of the answer: what it has is not needed any more. */
+  void taken(long left) {
+    if (answered && holders.get() == 1 && !flow.isEnded()) {
+      share.shrink(left);
     }
   }
 }

@@ -1,23 +1,16 @@
 package io.harikube.etcd;
 
 import io.grpc.ServerCallHandler;
-import io.grpc.stub.ServerCalls;
-import io.grpc.stub.StreamObserver;
-import io.harikube.store.MemoryBudget;
+import io.grpc.Status;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
-/** The three ways in which a handler answers a call that has one request. */
+/** The ways in which a handler answers a call. */
 final class Calls {
-  private final MemoryBudget budget;
-  private final EventLoops loops;
+  private final Traffic traffic;
 
-  Calls(MemoryBudget budget, EventLoops loops) {
-    this.budget = budget;
-    this.loops = loops;
-  }
-
-  private <A> Answer<A> single(StreamObserver<A> call) {
-    return Answer.single(call, budget, loops.current());
+  Calls(Traffic traffic) {
+    this.traffic = traffic;
   }
 
   /** Answers a call, by whatever thread and at whatever time. */
@@ -28,7 +21,7 @@ final class Calls {
 
   /** Runs the handler on the event loop: it must not block, and answers later. */
   <Q, A> ServerCallHandler<Q, A> async(Handler<Q, A> handler) {
-    return ServerCalls.asyncUnaryCall((request, call) -> handle(handler, request, single(call)));
+    return one(handler, false);
   }
 
   /** Answers with what the handler computes, on the event loop: it must not block. */
@@ -36,36 +29,120 @@ final class Calls {
     return async((request, answer) -> answer.send(handler.apply(request)));
   }
 
-  /** Runs the handler on a virtual thread: it may block. */
+  /** Runs the handler on a virtual thread: it may block, and answer in parts. */
   <Q, A> ServerCallHandler<Q, A> blocking(Handler<Q, A> handler) {
-    return ServerCalls.asyncUnaryCall((request, call) -> spawn(handler, request, single(call)));
+    return one(handler, true);
   }
 
-  /** Runs the handler on a virtual thread: it may block, and answers in parts. */
-  <Q, A> ServerCallHandler<Q, A> streaming(Handler<Q, A> handler) {
-    return ServerCalls.asyncServerStreamingCall(
-        (request, call) -> spawn(handler, request, Answer.parts(call, budget, loops.current())));
+  /** A stream of requests. */
+  <Q, A> ServerCallHandler<Q, A> stream(Function<Flow<Q, A>, Flow.Party<Q>> session) {
+    return (call, _) -> {
+      Flow<Q, A> flow = new Flow<>(call, traffic);
+      flow.begin(session.apply(flow));
+      return flow;
+    };
   }
 
-  private static <Q, A> void spawn(Handler<Q, A> handler, Q request, Answer<A> answer) {
-    Thread.ofVirtual()
-        .name("etcd-call")
-        .start(
-            () -> {
-              if (answer.isCancelled()) {
-                answer.fail(Errors.CANCELED);
-              } else {
-                handle(handler, request, answer);
-              }
-            });
+  private <Q, A> ServerCallHandler<Q, A> one(Handler<Q, A> handler, boolean blocks) {
+    return (call, _) -> {
+      Flow<Q, A> flow = new Flow<>(call, traffic);
+      flow.begin(new One<>(flow, handler, blocks));
+      flow.expect();
+      return flow;
+    };
   }
 
-  /** A handler that throws has not answered. */
-  private static <Q, A> void handle(Handler<Q, A> handler, Q request, Answer<A> answer) {
-    try {
-      handler.handle(request, answer);
-    } catch (Throwable e) {
-      answer.fail(e);
+  /** A call with one request. */
+  private static final class One<Q, A> implements Flow.Party<Q> {
+    private final Flow<Q, A> flow;
+    private final Handler<Q, A> handler;
+    private final boolean blocks;
+    private @Nullable Q request;
+    private @Nullable Answer<A> answer;
+
+    One(Flow<Q, A> flow, Handler<Q, A> handler, boolean blocks) {
+      this.flow = flow;
+      this.handler = handler;
+      this.blocks = blocks;
+    }
+
+    @Override
+    public void request(Q value) {
+      request = value;
+    }
+
+    @Override
+    public void lastRequest() {
+      Q asked = request;
+      request = null;
+      if (asked == null) {
+        flow.close(Status.INTERNAL.withDescription("Half-closed without a request"));
+      } else if (!flow.peer().admit(flow.requestBytes())) {
+        flow.close(Errors.TOO_MANY_REQUESTS);
+      } else {
+        Answer<A> answering = new Answer<>(flow, flow.peer().lane(blocks));
+        answer = answering;
+        flow.peer().lane(blocks).run(() -> run(asked, answering));
+      }
+    }
+
+    private void run(Q asked, Answer<A> answering) {
+      if (answering.isCancelled()) {
+        answering.fail(Errors.CANCELED);
+      } else if (blocks) {
+        Thread.ofVirtual()
+            .name("etcd-call")
+            .start(
+                () -> {
+                  answering.readHere();
+                  handle(asked, answering);
+                });
+      } else {
+        handle(asked, answering);
+      }
+    }
+
+    /** A handler that throws has not answered. */
+    private void handle(Q asked, Answer<A> answering) {
+      try {
+        handler.handle(asked, answering);
+      } catch (Throwable e) {
+        answering.fail(e);
+      }
+    }
+
+    @Override
+    public void room() {}
+
+    @Override
+    public void ended() {
+      if (answer != null) {
+        answer.ended();
+      }
+    }
+
+    @Override
+    public boolean isBusy() {
+      return answer != null && answer.isBusy();
+    }
+
+    @Override
+    public void interrupt() {
+      if (answer != null) {
+        answer.interrupt();
+      }
+    }
+
+    @Override
+    public boolean isLarge() {
+      return answer != null && answer.isLarge();
+    }
+
+    @Override
+    public void taken(long left) {
+      if (answer != null) {
+        answer.taken(left);
+      }
     }
   }
 }

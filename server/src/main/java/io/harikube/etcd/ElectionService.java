@@ -41,7 +41,7 @@ final class ElectionService {
         .addMethod(EtcdApi.CAMPAIGN, calls.blocking(KeyQueue.refusing(this::campaign)))
         .addMethod(EtcdApi.PROCLAIM, calls.blocking(KeyQueue.refusing(this::proclaim)))
         .addMethod(EtcdApi.LEADER, calls.blocking(KeyQueue.refusing(this::leader)))
-        .addMethod(EtcdApi.OBSERVE, calls.streaming(KeyQueue.refusing(this::observe)))
+        .addMethod(EtcdApi.OBSERVE, calls.blocking(KeyQueue.refusing(this::observe)))
         .addMethod(EtcdApi.RESIGN, calls.blocking(KeyQueue.refusing(this::resign)))
         .build();
   }
@@ -69,8 +69,9 @@ final class ElectionService {
     }
     try {
       queue.awaitTurn(prefix, created, answer);
-    } catch (InterruptedException e) {
-      if (!queue.isStopped()) {
+    } catch (InterruptedException | RuntimeException e) {
+      boolean gone = e instanceof InterruptedException || answer.isCancelled();
+      if (gone && !queue.isStopped()) {
         resign(key, created, answer);
       }
       throw e;
@@ -91,6 +92,9 @@ final class ElectionService {
     if (!request.hasLeader()) {
       throw RequestCheck.refuse(Errors.LEADER_MISSING);
     }
+    if (request.getLeader().getKey().isEmpty()) {
+      throw RequestCheck.refuse(Errors.EMPTY_KEY);
+    }
     check.size(request);
     alarms.refusePut();
     quota.take(Quota.cost(request.getLeader().getKey().size(), request.getValue().size()));
@@ -107,9 +111,6 @@ final class ElectionService {
 
   /** Answers the revision of the proclamation. */
   private long proclaim(Bytes key, long created, Bytes value, long lease, Answer<?> answer) {
-    if (key.isEmpty()) {
-      throw RequestCheck.refuse(Errors.EMPTY_KEY);
-    }
     OpResult.Txn done =
         queue.txn(
             new Txn(
@@ -138,7 +139,7 @@ final class ElectionService {
     try {
       boolean listening = true;
       while (listening) {
-        answer.reserve(0);
+        answer.waitForOthers();
         OpResult.Range first = queue.range(KeyQueue.first(prefix), answer);
         LeaderResponse current =
             first.kvs().isEmpty()

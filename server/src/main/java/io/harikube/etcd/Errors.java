@@ -7,6 +7,7 @@ import io.grpc.StatusRuntimeException;
 import io.harikube.store.StoreException;
 import java.io.IOException;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -46,6 +47,12 @@ final class Errors {
   static final Status STOPPED = of(Code.UNAVAILABLE, "etcdserver: server stopped");
   static final Status CANCELED = of(Code.CANCELLED, "etcdserver: request canceled");
   static final Status CORRUPT = of(Code.DATA_LOSS, "etcdserver: corrupt cluster");
+  static final Status MALFORMED =
+      of(
+          Code.INTERNAL,
+          "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data");
+  static final Status GIVEN_UP =
+      of(Code.UNAVAILABLE, "etcdserver: the client has been given up, because it was too slow");
   static final Status UNKNOWN_METHOD = of(Code.UNKNOWN, "etcdserver: unknown method");
 
   static final Status STREAM_SORT =
@@ -89,10 +96,23 @@ final class Errors {
   private static final Status INTERNAL =
       of(Code.INTERNAL, "etcdserver: internal error, see the server's log");
 
+  private static final long MALFORMED_NANOS = 10_000_000_000L;
+  private static final AtomicLong lastMalformed =
+      new AtomicLong(System.nanoTime() - MALFORMED_NANOS);
+
   private Errors() {}
 
   private static Status of(Code code, String text) {
     return code.toStatus().withDescription(text);
+  }
+
+  /** Logs that a client has sent what is no request: one line, and not each time. */
+  static void malformed(String method) {
+    long now = System.nanoTime();
+    long last = lastMalformed.get();
+    if (now - last > MALFORMED_NANOS && lastMalformed.compareAndSet(last, now)) {
+      log.warn("A client has sent what is no request of {}; this is not logged each time", method);
+    }
   }
 
   /**

@@ -101,6 +101,7 @@ import io.harikube.etcd.proto.UnlockRequest;
 import io.harikube.etcd.proto.UnlockResponse;
 import io.harikube.etcd.proto.WatchRequest;
 import io.harikube.etcd.proto.WatchResponse;
+import java.io.InputStream;
 
 /** The methods of the etcd v3 API, for the server and for clients in tests. */
 public final class EtcdApi {
@@ -278,7 +279,29 @@ public final class EtcdApi {
   }
 
   private static <M extends Message> Marshaller<M> marshaller(Class<M> type) {
-    return ProtoUtils.marshallerWithRecursionLimit(
-        Internal.getDefaultInstance(type), RECURSION_LIMIT);
+    return new Lenient<>(
+        ProtoUtils.marshallerWithRecursionLimit(
+            Internal.getDefaultInstance(type), RECURSION_LIMIT));
+  }
+
+  /**
+   * Reads what is no message as null, which a {@link Flow} refuses: what a marshaller throws,
+   * grpc-java logs with its stack trace, whoever sent it and however often.
+   */
+  private record Lenient<M>(Marshaller<M> strict) implements Marshaller<M> {
+    @Override
+    public InputStream stream(M message) {
+      return strict.stream(message);
+    }
+
+    @Override
+    @SuppressWarnings("NullAway")
+    public M parse(InputStream stream) {
+      try {
+        return strict.parse(stream);
+      } catch (RuntimeException e) {
+        return null;
+      }
+    }
   }
 }

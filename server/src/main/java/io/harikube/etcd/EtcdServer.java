@@ -13,6 +13,7 @@ import io.harikube.store.Selectors;
 import io.harikube.store.Store;
 import io.harikube.tls.RefusedClients;
 import io.harikube.watch.WatchStream;
+import io.netty.channel.AdaptiveRecvByteBufAllocator;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelOption;
@@ -50,8 +51,16 @@ public final class EtcdServer implements AutoCloseable {
   // A client whose machine is gone holds memory until a ping finds that out.
   private static final Duration SERVER_PING = Duration.ofSeconds(30);
   private static final Duration SERVER_PING_TIMEOUT = Duration.ofSeconds(20);
-  // Fixed, above the largest request: probing for the best window costs a ping with every request.
-  private static final int FLOW_CONTROL_WINDOW = 4 << 20;
+  // Fixed: probing for the best window costs a ping with every request. What a connection has sent
+  // and nobody has asked for yet is held up to this, so it is what an idle attacker can cost.
+  private static final int FLOW_CONTROL_WINDOW = 1 << 20;
+  // All calls of a connection may be given up at once, and not much more.
+  private static final int RESETS = 5_000;
+  private static final int RESETS_SECONDS = 10;
+  private static final int METADATA_BYTES = 64 << 10;
+  // What a connection has sent is read so much at a time, and then the others have their turn:
+  // thousands of requests fit into the 16 times 64 KiB that Netty would read.
+  private static final int READ_BYTES = 16 << 10;
 
   private final ListenAddress address;
   private final Duration grace;
@@ -62,6 +71,7 @@ public final class EtcdServer implements AutoCloseable {
   private final WatchService watch;
   private final LeaseService lease;
   private final KeyQueue queue;
+  private final Traffic traffic;
   private final Server server;
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -87,14 +97,14 @@ public final class EtcdServer implements AutoCloseable {
 
     Store store = options.store;
     var loops = new EventLoops(workers);
-    var calls = new Calls(options.budget, loops);
+    this.traffic = new Traffic(options.limits, options.budget, loops);
+    var calls = new Calls(traffic);
     var headers = new Headers(store);
     this.alarms = new Alarms();
     var check = new RequestCheck(options.maxRequestBytes, options.maxTxnOps);
     var quota = new Quota(store, alarms, options.quotaBytes);
-    var backlog = new Backlog(options.backlogBytes);
-    var kv = new KvService(store, headers, check, alarms, quota, backlog, options.selectors);
-    this.watch = new WatchService(options.watches, headers, options.selectors, loops);
+    var kv = new KvService(store, headers, check, alarms, quota, options.selectors);
+    this.watch = new WatchService(options.watches, headers, options.selectors);
     this.lease = new LeaseService(store, headers, check, alarms, quota, options.clock);
     this.queue = new KeyQueue(store, options.watches);
     var locks = new LockService(queue, headers, check, alarms, quota);
@@ -112,12 +122,23 @@ public final class EtcdServer implements AutoCloseable {
             .directExecutor()
             .maxInboundMessageSize(options.maxRequestBytes + MESSAGE_OVERHEAD)
             .flowControlWindow(FLOW_CONTROL_WINDOW)
+            .maxConcurrentCallsPerConnection(options.limits.callsPerConnection())
+            .maxRstFramesPerWindow(RESETS, RESETS_SECONDS)
+            .maxInboundMetadataSize(METADATA_BYTES)
+            .withChildOption(
+                ChannelOption.ALLOCATOR,
+                new NetworkBuffers(Runtime.getRuntime().availableProcessors()))
+            .withChildOption(
+                ChannelOption.RECVBUF_ALLOCATOR,
+                new AdaptiveRecvByteBufAllocator(64, 2 << 10, READ_BYTES).maxMessagesPerRead(1))
+            .addTransportFilter(traffic)
+            .addStreamTracerFactory(Inbound.FACTORY)
             .permitKeepAliveTime(CLIENT_PING.toMillis(), TimeUnit.MILLISECONDS)
             .permitKeepAliveWithoutCalls(true)
             .keepAliveTime(SERVER_PING.toMillis(), TimeUnit.MILLISECONDS)
             .keepAliveTimeout(SERVER_PING_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
             .addService(kv.bind(calls))
-            .addService(watch.bind())
+            .addService(watch.bind(calls))
             .addService(lease.bind(calls))
             .addService(cluster.bind(calls))
             .addService(maintenance.bind(calls))
@@ -151,6 +172,7 @@ public final class EtcdServer implements AutoCloseable {
   public void start() throws IOException {
     address.removeSocket();
     server.start();
+    var _ = workers.next().scheduleWithFixedDelay(traffic::sweep, 1, 1, TimeUnit.SECONDS);
     serving(true);
   }
 
@@ -217,7 +239,7 @@ public final class EtcdServer implements AutoCloseable {
     private Selectors selectors = Selectors.NONE;
     private int maxRequestBytes = 3 << 19;
     private int maxTxnOps = 128;
-    private long backlogBytes = Runtime.getRuntime().maxMemory() / 8;
+    private Limits limits = Limits.ofHeap(Runtime.getRuntime().maxMemory());
     private long quotaBytes;
     private String name = "default";
     private List<String> peerUrls = List.of("http://localhost:2380");
@@ -263,9 +285,9 @@ public final class EtcdServer implements AutoCloseable {
       return this;
     }
 
-    /** The bytes of changes that may wait for the store; an eighth of the heap. */
-    public Builder backlogBytes(long value) {
-      backlogBytes = value;
+    /** What clients may have under way; limits that are right for the heap. */
+    public Builder limits(Limits value) {
+      limits = value;
       return this;
     }
 

@@ -1,8 +1,6 @@
 package io.harikube.etcd;
 
 import io.grpc.Status;
-import io.grpc.stub.ServerCallStreamObserver;
-import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.LeaseKeepAliveRequest;
 import io.harikube.etcd.proto.LeaseKeepAliveResponse;
 import io.harikube.etcd.proto.ResponseHeader;
@@ -22,32 +20,30 @@ import org.jspecify.annotations.Nullable;
  *      └───────► DONE ◄────┘
  * </pre>
  */
-final class KeepAliveSession implements StreamObserver<LeaseKeepAliveRequest> {
-  private final ServerCallStreamObserver<LeaseKeepAliveResponse> call;
+final class KeepAliveSession implements Flow.Party<LeaseKeepAliveRequest> {
+  private final Flow<LeaseKeepAliveRequest, LeaseKeepAliveResponse> flow;
   private final Store store;
   private final Headers headers;
+  private final Consumer<KeepAliveSession> onClose;
   private boolean renewing;
   private boolean asked;
   private boolean halfClosed;
   private boolean done;
 
   KeepAliveSession(
-      StreamObserver<LeaseKeepAliveResponse> call,
+      Flow<LeaseKeepAliveRequest, LeaseKeepAliveResponse> flow,
       Store store,
       Headers headers,
       Consumer<KeepAliveSession> onClose) {
-    this.call = (ServerCallStreamObserver<LeaseKeepAliveResponse>) call;
+    this.flow = flow;
     this.store = store;
     this.headers = headers;
-    this.call.disableAutoRequest();
-    this.call.setOnReadyHandler(this::ask);
-    this.call.setOnCancelHandler(() -> onClose.accept(this));
-    this.call.setOnCloseHandler(() -> onClose.accept(this));
+    this.onClose = onClose;
     ask();
   }
 
   @Override
-  public void onNext(LeaseKeepAliveRequest request) {
+  public void request(LeaseKeepAliveRequest request) {
     // The header is from before the renewal: a client never sees a lease kept alive at a revision
     // at which it was already gone.
     ResponseHeader header = headers.now();
@@ -69,54 +65,68 @@ final class KeepAliveSession implements StreamObserver<LeaseKeepAliveRequest> {
       }
       Status status = failure == null ? Status.OK : Errors.of(failure);
       if (!status.isOk() && !status.equals(Errors.LEASE_NOT_FOUND)) {
-        done = true;
-        call.onError(status.asRuntimeException());
+        finish(status);
         return;
       }
-      call.onNext(
+      flow.send(
           LeaseKeepAliveResponse.newBuilder()
               .setHeader(header)
               .setID(id)
               .setTTL(lease == null ? 0 : lease.grantedTtl())
               .build());
       if (halfClosed) {
-        done = true;
-        call.onCompleted();
+        finish(Status.OK);
         return;
       }
     }
     ask();
   }
 
+  private synchronized void finish(Status status) {
+    if (!done) {
+      done = true;
+      flow.close(status);
+    }
+  }
+
   private void ask() {
     synchronized (this) {
-      if (asked || renewing || done || halfClosed || !call.isReady()) {
+      if (asked || renewing || done || halfClosed || !flow.isReady()) {
         return;
       }
       asked = true;
     }
-    call.request(1);
+    flow.ask(1);
   }
 
   @Override
-  public synchronized void onCompleted() {
+  public synchronized void lastRequest() {
     halfClosed = true;
-    if (!renewing && !done) {
-      done = true;
-      call.onCompleted();
+    if (!renewing) {
+      finish(Status.OK);
     }
   }
 
   @Override
-  public synchronized void onError(Throwable failure) {
-    done = true;
+  public void room() {
+    ask();
+  }
+
+  @Override
+  public void stalled() {
+    finish(Errors.GIVEN_UP);
+  }
+
+  @Override
+  public void ended() {
+    synchronized (this) {
+      done = true;
+    }
+    onClose.accept(this);
   }
 
   /** Ends the stream from this side. */
-  synchronized void stop(Status why) {
-    if (!done) {
-      done = true;
-      call.onError(why.asRuntimeException());
-    }
+  void stop(Status why) {
+    finish(why);
   }
 }

@@ -6,6 +6,7 @@ import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
+import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
 import io.harikube.store.Store;
@@ -72,7 +73,10 @@ final class KeyQueue {
   }
 
   OpResult.Txn txn(Txn txn, Answer<?> call) {
-    return store.txn(txn, call.share()).join();
+    // Not the share of the call: a change goes on, and is undone, also after the client has gone.
+    try (MemoryBudget.Share share = call.anotherShare()) {
+      return store.txn(txn, share).join();
+    }
   }
 
   OpResult.Range range(RangeQuery query, Answer<?> call) {
@@ -132,7 +136,7 @@ final class KeyQueue {
       if (last == null) {
         return;
       }
-      call.reserve(0); // who waits for long holds no memory
+      call.waitForOthers();
       try (KeyWatch watch = watch(KeyRange.single(last.key()), before.revision(), call)) {
         while (watch.next().events().stream().noneMatch(Event::isDelete)) {}
       }

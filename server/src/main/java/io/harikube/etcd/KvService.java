@@ -28,7 +28,6 @@ final class KvService {
   private final RequestCheck check;
   private final Alarms alarms;
   private final Quota quota;
-  private final Backlog backlog;
   private final Selectors selectors;
 
   KvService(
@@ -37,7 +36,6 @@ final class KvService {
       RequestCheck check,
       Alarms alarms,
       Quota quota,
-      Backlog backlog,
       Selectors selectors) {
     this.selectors = selectors;
     this.store = store;
@@ -45,13 +43,12 @@ final class KvService {
     this.check = check;
     this.alarms = alarms;
     this.quota = quota;
-    this.backlog = backlog;
   }
 
   ServerServiceDefinition bind(Calls calls) {
     return ServerServiceDefinition.builder("etcdserverpb.KV")
         .addMethod(EtcdApi.RANGE, calls.blocking(this::range))
-        .addMethod(EtcdApi.RANGE_STREAM, calls.streaming(this::rangeStream))
+        .addMethod(EtcdApi.RANGE_STREAM, calls.blocking(this::rangeStream))
         .addMethod(EtcdApi.PUT, calls.async(this::put))
         .addMethod(EtcdApi.DELETE_RANGE, calls.async(this::delete))
         .addMethod(EtcdApi.TXN, calls.async(this::txn))
@@ -62,6 +59,9 @@ final class KvService {
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
     OpResult.Range result = store.range(query(request), answer.share());
+    if (answer.isCancelled()) {
+      throw RequestCheck.refuse(Errors.CANCELED);
+    }
     answer.send(TxnWire.range(result, headers.at(result.revision())));
   }
 
@@ -97,9 +97,8 @@ final class KvService {
 
   private void put(PutRequest request, Answer<PutResponse> answer) {
     RequestCheck.put(request);
-    int size = check.size(request);
+    check.size(request);
     alarms.refusePut();
-    answer.enter(backlog, size);
     quota.admit(
         Quota.cost(request),
         answer,
@@ -114,9 +113,8 @@ final class KvService {
 
   private void delete(DeleteRangeRequest request, Answer<DeleteRangeResponse> answer) {
     RequestCheck.delete(request);
-    int size = check.size(request);
+    check.size(request);
     alarms.refuseChange();
-    answer.enter(backlog, size);
     answer.sendWhen(
         store.txn(Txn.of(TxnWire.delete(request)), answer.share()),
         result ->
@@ -127,13 +125,12 @@ final class KvService {
   private void txn(TxnRequest request, Answer<TxnResponse> answer) {
     check.txn(request);
     if (!RequestCheck.isReadOnly(request)) {
-      int size = check.size(request);
+      check.size(request);
       if (RequestCheck.hasPut(request)) {
         alarms.refusePut();
       } else {
         alarms.refuseChange();
       }
-      answer.enter(backlog, size);
     }
     quota.admit(
         Quota.cost(request),

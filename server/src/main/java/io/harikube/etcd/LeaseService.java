@@ -1,7 +1,6 @@
 package io.harikube.etcd;
 
 import io.grpc.ServerServiceDefinition;
-import io.grpc.stub.ServerCalls;
 import io.harikube.etcd.proto.LeaseGrantRequest;
 import io.harikube.etcd.proto.LeaseGrantResponse;
 import io.harikube.etcd.proto.LeaseLeasesRequest;
@@ -52,9 +51,9 @@ final class LeaseService {
         .addMethod(EtcdApi.LEASE_REVOKE, calls.async(this::revoke))
         .addMethod(
             EtcdApi.LEASE_KEEP_ALIVE,
-            ServerCalls.asyncBidiStreamingCall(
-                call -> {
-                  var session = new KeepAliveSession(call, store, headers, sessions::remove);
+            calls.stream(
+                flow -> {
+                  var session = new KeepAliveSession(flow, store, headers, sessions::remove);
                   sessions.add(session);
                   return session;
                 }))

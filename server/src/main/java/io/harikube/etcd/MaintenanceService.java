@@ -58,7 +58,7 @@ final class MaintenanceService {
         .addMethod(EtcdApi.DEFRAGMENT, calls.blocking(this::defragment))
         .addMethod(EtcdApi.HASH, calls.blocking(this::hash))
         .addMethod(EtcdApi.HASH_KV, calls.blocking(this::hashKv))
-        .addMethod(EtcdApi.SNAPSHOT, calls.streaming(this::snapshot))
+        .addMethod(EtcdApi.SNAPSHOT, calls.blocking(this::snapshot))
         .addMethod(EtcdApi.MOVE_LEADER, calls.direct(this::moveLeader))
         .addMethod(EtcdApi.DOWNGRADE, calls.direct(this::downgrade))
         .build();

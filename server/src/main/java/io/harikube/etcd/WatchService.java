@@ -1,8 +1,6 @@
 package io.harikube.etcd;
 
 import io.grpc.ServerServiceDefinition;
-import io.grpc.stub.ServerCalls;
-import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.WatchRequest;
 import io.harikube.etcd.proto.WatchResponse;
 import io.harikube.store.Selectors;
@@ -17,35 +15,31 @@ final class WatchService {
   private final Supplier<WatchStream> streams;
   private final Headers headers;
   private final Selectors selectors;
-  private final EventLoops loops;
   private final Set<WatchSession> sessions = ConcurrentHashMap.newKeySet();
   private volatile boolean stopped;
 
-  WatchService(
-      Supplier<WatchStream> streams, Headers headers, Selectors selectors, EventLoops loops) {
-    this.loops = loops;
+  WatchService(Supplier<WatchStream> streams, Headers headers, Selectors selectors) {
     this.selectors = selectors;
     this.streams = streams;
     this.headers = headers;
   }
 
-  ServerServiceDefinition bind() {
+  ServerServiceDefinition bind(Calls calls) {
     return ServerServiceDefinition.builder("etcdserverpb.Watch")
-        .addMethod(EtcdApi.WATCH_STREAM, ServerCalls.asyncBidiStreamingCall(this::watch))
+        .addMethod(EtcdApi.WATCH_STREAM, calls.stream(this::watch))
         .build();
   }
 
-  private StreamObserver<WatchRequest> watch(StreamObserver<WatchResponse> call) {
+  private Flow.Party<WatchRequest> watch(Flow<WatchRequest, WatchResponse> flow) {
     WatchStream stream;
     try {
       stream = streams.get();
     } catch (IllegalStateException e) {
       // The watches have been closed before the server.
-      call.onError(Errors.STOPPED.asRuntimeException());
+      flow.close(Errors.STOPPED);
       return new Ignored();
     }
-    var session =
-        new WatchSession(call, stream, headers, selectors, loops.current(), sessions::remove);
+    var session = new WatchSession(flow, stream, headers, selectors, sessions::remove);
     sessions.add(session);
     session.start();
     if (stopped) {
@@ -68,14 +62,17 @@ final class WatchService {
   }
 
   /** Requests of a call that has ended. */
-  private static final class Ignored implements StreamObserver<WatchRequest> {
+  private static final class Ignored implements Flow.Party<WatchRequest> {
     @Override
-    public void onNext(WatchRequest request) {}
+    public void request(WatchRequest request) {}
 
     @Override
-    public void onError(Throwable failure) {}
+    public void lastRequest() {}
 
     @Override
-    public void onCompleted() {}
+    public void room() {}
+
+    @Override
+    public void ended() {}
   }
 }

@@ -1,8 +1,6 @@
 package io.harikube.etcd;
 
 import io.grpc.Status;
-import io.grpc.stub.ServerCallStreamObserver;
-import io.grpc.stub.StreamObserver;
 import io.harikube.etcd.proto.WatchCreateRequest;
 import io.harikube.etcd.proto.WatchCreateRequest.FilterType;
 import io.harikube.etcd.proto.WatchRequest;
@@ -11,17 +9,14 @@ import io.harikube.store.Bytes;
 import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
-import io.harikube.store.KeyValue;
 import io.harikube.store.Selectors;
 import io.harikube.watch.Selection;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
-import io.netty.util.concurrent.EventExecutor;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
@@ -32,52 +27,49 @@ import java.util.function.Consumer;
  * <pre>
  *   requests (event loop) ──► WatchStream ──► messages (event loop) ──► client
  *
- *          client cancels, or fails; stop(): it is told to go elsewhere
+ *          the call ends; stop(): the client is told to go elsewhere
  *   OPEN ──────────────────────────────────────────────────────────────► CLOSED
  * </pre>
  *
- * <p>Everything happens on the event loop of the connection. Requests are forwarded as they come.
- * Messages are taken from the watch stream while the client takes what was sent before, so that
- * what a slow client has not read waits in the watch stream, whose memory is bounded. A client that
+ * <p>Messages are taken from the watch stream while the client takes what was sent before, so that
+ * what a slow client has not read waits in the watch stream, whose memory is bounded. For the same
+ * reason requests, each of which is answered, are taken one at a time, and only then. A client that
  * ends its requests keeps its watches, as with etcd.
  */
-final class WatchSession implements StreamObserver<WatchRequest> {
+final class WatchSession implements Flow.Party<WatchRequest> {
   private static final Bytes FIRST_KEY = Bytes.of(new byte[] {0});
 
-  private final ServerCallStreamObserver<WatchResponse> call;
+  private final Flow<WatchRequest, WatchResponse> flow;
   private final WatchStream stream;
   private final Headers headers;
   private final Selectors selectors;
-  private final EventExecutor loop;
   private final Consumer<WatchSession> onClose;
+  private final AtomicBoolean asked = new AtomicBoolean();
   private final AtomicBoolean sending = new AtomicBoolean();
+  private final AtomicBoolean over = new AtomicBoolean();
   private final CountDownLatch closed = new CountDownLatch(1);
-  private boolean over;
 
   WatchSession(
-      StreamObserver<WatchResponse> call,
+      Flow<WatchRequest, WatchResponse> flow,
       WatchStream stream,
       Headers headers,
       Selectors selectors,
-      EventExecutor loop,
       Consumer<WatchSession> onClose) {
-    this.selectors = selectors;
-    this.call = (ServerCallStreamObserver<WatchResponse>) call;
+    this.flow = flow;
     this.stream = stream;
     this.headers = headers;
-    this.loop = loop;
+    this.selectors = selectors;
     this.onClose = onClose;
-    this.call.setOnReadyHandler(this::sendLater);
-    this.call.setOnCancelHandler(this::stop);
   }
 
   void start() {
     stream.listen(this::sendLater);
+    ask();
   }
 
   /** Ends the stream from this side. */
   void stop() {
-    onLoop(() -> close(Errors.STOPPED));
+    flow.peer().onLoop(() -> close(Errors.STOPPED));
   }
 
   /** Waits until the watch stream is closed. */
@@ -86,51 +78,67 @@ final class WatchSession implements StreamObserver<WatchRequest> {
   }
 
   @Override
-  public void onNext(WatchRequest request) {
-    switch (request.getRequestUnionCase()) {
-      case CREATE_REQUEST -> stream.create(watch(request.getCreateRequest(), selectors));
-      case CANCEL_REQUEST -> stream.cancel(request.getCancelRequest().getWatchId());
-      case PROGRESS_REQUEST -> stream.progress();
-      case REQUESTUNION_NOT_SET -> {}
+  public void request(WatchRequest request) {
+    try {
+      switch (request.getRequestUnionCase()) {
+        case CREATE_REQUEST -> stream.create(watch(request.getCreateRequest(), selectors));
+        case CANCEL_REQUEST -> stream.cancel(request.getCancelRequest().getWatchId());
+        case PROGRESS_REQUEST -> stream.progress();
+        case REQUESTUNION_NOT_SET -> {}
+      }
+    } catch (RuntimeException e) {
+      close(Errors.of(e));
+      return;
+    }
+    asked.set(false);
+    // Not here: else all that has come would be handled before anybody else has a turn.
+    flow.peer().onLoop(this::ask);
+  }
+
+  private void ask() {
+    if (flow.isReady() && asked.compareAndSet(false, true)) {
+      flow.ask(1);
     }
   }
 
   @Override
-  public void onError(Throwable failure) {
-    stop();
+  public void lastRequest() {}
+
+  @Override
+  public void room() {
+    ask();
+    sendLater();
   }
 
   @Override
-  public void onCompleted() {}
+  public void stalled() {
+    close(Errors.GIVEN_UP);
+  }
+
+  @Override
+  public void ended() {
+    close(Errors.CANCELED);
+  }
 
   /** There may be something to be sent, and someone to take it. */
   private void sendLater() {
     if (sending.compareAndSet(false, true)) {
-      onLoop(this::send);
-    }
-  }
-
-  private void onLoop(Runnable task) {
-    try {
-      loop.execute(task);
-    } catch (RejectedExecutionException e) {
-      // The server is gone, and its clients with it.
-      stream.close();
+      flow.peer().onLoop(this::send);
     }
   }
 
   private void send() {
     sending.set(false);
-    if (over) {
+    if (over.get()) {
       return;
     }
     try {
-      while (call.isReady()) {
+      while (flow.isReady()) {
         WatchMessage message = stream.poll();
         if (message == null) {
           return;
         }
-        call.onNext(response(message));
+        flow.send(response(message));
       }
     } catch (CancellationException e) {
       // The watches have been closed under us.
@@ -142,12 +150,11 @@ final class WatchSession implements StreamObserver<WatchRequest> {
 
   /** A client that is gone does not see why. */
   private void close(Status status) {
-    if (over) {
+    if (over.getAndSet(true)) {
       return;
     }
-    over = true;
     try {
-      call.onError(status.asRuntimeException());
+      flow.close(status);
     } finally {
       stream.close();
       onClose.accept(this);
@@ -176,24 +183,6 @@ final class WatchSession implements StreamObserver<WatchRequest> {
         filter.isEmpty() ? Selection.ALL : new Selection(filter, selectors.reader()));
   }
 
-  /**
-   * Shows of several changes of a key in one revision what was before all of them: so does etcd.
-   */
-  private static Event beforeRevision(Event event, List<Event> message) {
-    KeyValue previous = event.previous();
-    if (previous == null || previous.modRevision() < event.revision()) {
-      return event;
-    }
-    for (Event first : message) {
-      if (first.revision() == event.revision() && first.kv().key().equals(event.kv().key())) {
-        KeyValue before = first.previous();
-        boolean older = before != null && before.modRevision() < event.revision();
-        return new Event(event.kv(), older ? before : null);
-      }
-    }
-    return event;
-  }
-
   private WatchResponse response(WatchMessage message) {
     WatchResponse.Builder wire =
         WatchResponse.newBuilder()
@@ -204,7 +193,7 @@ final class WatchSession implements StreamObserver<WatchRequest> {
       case WatchMessage.Progress _ -> {}
       case WatchMessage.Events events -> {
         for (Event event : events.events()) {
-          wire.addEvents(Wire.event(beforeRevision(event, events.events())));
+          wire.addEvents(Wire.event(event));
         }
         wire.setFragment(events.fragment());
       }

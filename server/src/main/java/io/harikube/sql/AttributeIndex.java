@@ -39,10 +39,11 @@ import org.slf4j.LoggerFactory;
 final class AttributeIndex implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(AttributeIndex.class);
   private static final int STEP = 500;
-  private static final long STEP_BYTES = 4 << 20;
   private static final long RETRY_MILLIS = 500;
 
-  private record Found(KeyValue kv, Attributes attributes) {}
+  private record Step(List<KeyValue> kvs, @Nullable KeyRange rest) {}
+
+  private record Found(Bytes key, long modRevision, Attributes attributes) {}
 
   /** Keys to be looked at, and what then is to be done; it answers the revision. */
   private record Task(KeyRange range, Job.Work<Long> end, CompletableFuture<Long> done) {}
@@ -225,29 +226,32 @@ final class AttributeIndex implements AutoCloseable {
   private long gather(KeyRange range) throws SQLException {
     long keys = 0;
     KeyRange rest = range;
-    while (!closed && !rest.isEmpty()) {
+    while (!closed && rest != null && !rest.isEmpty()) {
       KeyRange from = rest;
-      Collector page = new Collector(Unlimited.share(), 0);
-      page.page(STEP_BYTES);
-      @Nullable Bytes next =
-          dialect.readers().snapshot((session, _) -> Ranges.live(session, from, STEP, false, page));
+      Step step = dialect.readers().snapshot((session, _) -> step(session, from));
       List<Found> found =
-          page.kvs().stream().map(kv -> new Found(kv, reader.read(kv.key(), kv.value()))).toList();
+          step.kvs.stream()
+              .map(kv -> new Found(kv.key(), kv.modRevision(), reader.read(kv.key(), kv.value())))
+              .toList();
       run(
-          found.stream().map(key -> key.kv.key()).collect(Collectors.toSet()),
+          found.stream().map(Found::key).collect(Collectors.toSet()),
           batch -> {
             for (Found key : found) {
-              batch.index(key.kv.key(), key.kv.modRevision(), key.attributes);
+              batch.index(key.key, key.modRevision, key.attributes);
             }
             return true;
           });
-      keys += page.size();
-      if (next == null) {
-        break;
-      }
-      rest = rest.from(next);
+      keys += found.size();
+      rest = step.rest;
     }
     return keys;
+  }
+
+  private static Step step(Session session, KeyRange from) throws SQLException {
+    Collector page = new Collector(Unlimited.share(), 0);
+    page.page(Values.GROUP_BYTES);
+    KeyRange rest = Ranges.live(session, from, STEP, false, page);
+    return new Step(page.kvs(), rest);
   }
 
   private <T> T run(Set<Bytes> keys, Job.Work<T> work) {

@@ -252,9 +252,9 @@ final class Batch {
   /**
    * Reads up to {@code limit} keys of a range as they are now, until the page is full.
    *
-   * @return where to go on; null if the range is at its end
+   * @return the rest of the range; null if it is at its end
    */
-  @Nullable Bytes live(KeyRange range, long limit, boolean keysOnly, Collector into)
+  @Nullable KeyRange live(KeyRange range, long limit, boolean keysOnly, Collector into)
       throws SQLException {
     if (range.isSingle()) {
       Head head = head(range.start());
@@ -362,11 +362,11 @@ final class Batch {
       return delete(range.start()) ? 1 : 0;
     }
     long count = 0;
-    KeyRange rest = range;
-    while (!rest.isEmpty()) {
+    KeyRange rest = range.isEmpty() ? null : range;
+    while (rest != null) {
       write();
       Collector chunk = new Collector(Unlimited.share(), 0);
-      Bytes next = Ranges.live(session(), rest, CHUNK, true, chunk);
+      rest = Ranges.live(session(), rest, CHUNK, true, chunk);
       List<Bytes> keys = chunk.kvs().stream().map(KeyValue::key).toList();
       prefetch(keys);
       for (Bytes key : keys) {
@@ -374,10 +374,6 @@ final class Batch {
         delete(key);
       }
       count += keys.size();
-      if (next == null) {
-        break;
-      }
-      rest = rest.from(next);
     }
     return count;
   }

@@ -1,11 +1,19 @@
 package io.harikube.sql;
 
+import io.harikube.store.Bytes;
 import io.harikube.store.KeyValue;
 import io.harikube.store.MemoryBudget;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 
-/** Gathers the keys of an answer and counts them against its share of the memory budget. */
+/**
+ * Gathers the keys of an answer, or of a page of it, and counts them against its share of the
+ * memory budget, also values that are still to be read. Whoever reads again after a failure does so
+ * into a new collector: a share that has grown for the first one has grown for the second.
+ */
 final class Collector {
   private static final long STEP = 64 << 10;
 
@@ -27,24 +35,46 @@ final class Collector {
   }
 
   private final MemoryBudget.Share share;
+  private final long most;
   private final List<KeyValue> kvs = new ArrayList<>();
+  private final List<Values.Later> later = new ArrayList<>();
   private long bytes;
   private long pageEnd = Long.MAX_VALUE;
+  private boolean more;
 
   /**
    * @param base what the answer has counted against its share already, in bytes
    */
   Collector(MemoryBudget.Share share, long base) {
+    this(share, base, Long.MAX_VALUE);
+  }
+
+  /**
+   * @param most how many keys it takes
+   */
+  Collector(MemoryBudget.Share share, long base, long most) {
     this.share = share;
     this.bytes = base;
+    this.most = most;
   }
 
   void add(KeyValue kv) {
-    bytes += kv.weight();
+    count(kv.weight());
+    kvs.add(kv);
+  }
+
+  /** Adds a key whose value is still to be read; it is counted already. */
+  void add(KeyValue kv, long id, int size) {
+    count(kv.weight() + (long) size);
+    later.add(new Values.Later(kvs.size(), id, size));
+    kvs.add(kv);
+  }
+
+  private void count(long weight) {
+    bytes += weight;
     if (bytes > share.held() && !share.tryGrow(bytes + STEP) && !share.tryGrow(bytes)) {
       throw new Overflow(bytes, bytes > share.capacity());
     }
-    kvs.add(kv);
   }
 
   /** Begins a page, which is full with this many bytes. */
@@ -57,9 +87,36 @@ final class Collector {
     return bytes >= pageEnd;
   }
 
-  /** An empty collector for the next part of the same answer. */
-  Collector next() {
-    return new Collector(share, 0);
+  /** Whether the next key is taken; if not there are more than it may have, and a reader stops. */
+  boolean takes() {
+    more |= kvs.size() >= most;
+    return !more;
+  }
+
+  /** Whether there were more keys than it takes. */
+  boolean more() {
+    return more;
+  }
+
+  /** The values that are to be read next, together; none if all are there. */
+  List<Values.Later> missing() {
+    return List.copyOf(later.subList(0, Values.group(later)));
+  }
+
+  /** Takes the values of {@link #missing}. */
+  void fill(List<Values.Later> group, Map<Long, Bytes> values) {
+    for (Values.Later value : group) {
+      KeyValue kv = kvs.get(value.place());
+      kvs.set(value.place(), kv.withValue(Objects.requireNonNull(values.get(value.id()))));
+    }
+    later.subList(0, group.size()).clear();
+  }
+
+  /** Reads all values that are still to be read. */
+  void fill(Session session) throws SQLException {
+    for (List<Values.Later> group = missing(); !group.isEmpty(); group = missing()) {
+      fill(group, Values.read(session, group));
+    }
   }
 
   int size() {
@@ -72,25 +129,6 @@ final class Collector {
 
   KeyValue last() {
     return kvs.getLast();
-  }
-
-  void removeLast() {
-    kvs.removeLast();
-  }
-
-  /** Takes all keys away again that came after {@code size} keys of {@code oldBytes}. */
-  void cutTo(int size, long oldBytes) {
-    kvs.subList(size, kvs.size()).clear();
-    bytes = oldBytes;
-  }
-
-  /** Takes keys that are more than {@code limit} away again; answers whether there were any. */
-  boolean cut(long limit) {
-    if (limit <= 0 || kvs.size() <= limit) {
-      return false;
-    }
-    kvs.subList((int) limit, kvs.size()).clear();
-    return true;
   }
 
   List<KeyValue> kvs() {

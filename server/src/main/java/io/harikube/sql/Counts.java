@@ -8,12 +8,13 @@ import org.jspecify.annotations.Nullable;
 /**
  * Remembers how many keys are left behind a page, for the request that asks for the next page: a
  * walk through a large range then counts it once, not once for each page. The history at a revision
- * never changes, so what is remembered stays true.
+ * never changes while a writer has the database, so what is remembered stays true; another writer's
+ * may be another copy.
  */
 final class Counts {
   private static final int CAPACITY = 4096;
 
-  private record Rest(@Nullable Bytes end, long revision, Bytes start) {}
+  private record Rest(long epoch, @Nullable Bytes end, long revision, Bytes start) {}
 
   private final Map<Rest, Long> counts =
       new LinkedHashMap<>(16, 0.75f, true) {
@@ -25,11 +26,11 @@ final class Counts {
         }
       };
 
-  synchronized @Nullable Long get(@Nullable Bytes end, long revision, Bytes start) {
-    return counts.get(new Rest(end, revision, start));
+  synchronized @Nullable Long get(long epoch, @Nullable Bytes end, long revision, Bytes start) {
+    return counts.get(new Rest(epoch, end, revision, start));
   }
 
-  synchronized void put(@Nullable Bytes end, long revision, Bytes start, long count) {
-    counts.put(new Rest(end, revision, start), count);
+  synchronized void put(long epoch, @Nullable Bytes end, long revision, Bytes start, long count) {
+    counts.put(new Rest(epoch, end, revision, start), count);
   }
 }

@@ -63,7 +63,7 @@ final class FilteredRanges {
    *
    * @param revision 0 for the current one
    */
-  static @Nullable Bytes page(
+  static @Nullable KeyRange page(
       Session session,
       KeyRange range,
       long revision,
@@ -72,7 +72,8 @@ final class FilteredRanges {
       Filter filter,
       Collector into)
       throws SQLException {
-    return Ranges.read(page(session, "", range, filter, revision, limit, keysOnly), limit, into);
+    PreparedStatement select = page(session, "", range, filter, revision, limit, keysOnly);
+    return Ranges.read(session, select, range, limit, keysOnly, into);
   }
 
   /** The statement of a page, for those who look at how the database does it. */
@@ -92,6 +93,9 @@ final class FilteredRanges {
       boolean keysOnly)
       throws SQLException {
     FilteredRanges search = new FilteredRanges(session, range, filter, revision);
+    if (!keysOnly) {
+      search.parameters.add(Values.largest(limit));
+    }
     if (revision == 0) {
       search.keys(limit);
       return search.prepare(explain + current(keysOnly, search.sql));
@@ -104,14 +108,15 @@ final class FilteredRanges {
   }
 
   private static String current(boolean keysOnly, CharSequence keys) {
-    return keysOnly
-        ? "SELECT v.key, v.id, v.create_revision, v.version, v.lease, NULL FROM ("
-            + keys
-            + ") w CROSS JOIN live v WHERE v.key = w.key ORDER BY w.key"
-        : "SELECT v.key, v.id, v.create_revision, v.version, v.lease, l.value FROM ("
-            + keys
-            + ") w CROSS JOIN live v CROSS JOIN log l WHERE v.key = w.key AND l.id = v.id"
-            + " ORDER BY w.key";
+    return "SELECT "
+        + Values.columns("v", keysOnly)
+        + " FROM ("
+        + keys
+        + ") w CROSS JOIN live v"
+        + (keysOnly
+            ? " WHERE v.key = w.key"
+            : " CROSS JOIN log l WHERE v.key = w.key AND l.id = v.id")
+        + " ORDER BY w.key";
   }
 
   /**

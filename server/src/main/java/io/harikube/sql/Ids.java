@@ -31,6 +31,11 @@ final class Ids {
     return id >>> SUB_BITS;
   }
 
+  /** The revision of an id, in SQL. */
+  static String revisionOf(String column) {
+    return "(" + column + " >> " + SUB_BITS + ")";
+  }
+
   static int sub(long id) {
     return (int) (id & (MAX_CHANGES - 1));
   }

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
@@ -18,6 +19,8 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Opens connections to the primary of an endpoint's hosts, all with the same settings: behind a
@@ -27,6 +30,7 @@ import org.postgresql.PGConnection;
  * read-only by default for a standby.
  */
 final class PostgresConnector {
+  private static final Logger LOG = LoggerFactory.getLogger(PostgresConnector.class);
   private static final String STANDBY = "25006";
 
   /**
@@ -212,7 +216,7 @@ final class PostgresConnector {
       Collections.shuffle(order);
     }
     Integer first = preferred;
-    order.remove(first);
+    order.remove(/* element */ first);
     order.addFirst(first);
     return order;
   }
@@ -238,7 +242,15 @@ final class PostgresConnector {
   /** A process of the server, unlike any that it had before. */
   record Backend(int pid, String begin) {
 
-    static @Nullable Backend of(Session session) throws SQLException {
+    /**
+     * The one that works for {@code session}; ends the one before, if it is still there: what that
+     * has left open in the database would hold the new one up.
+     */
+    static @Nullable Backend follow(Session session, @Nullable Backend before)
+        throws SQLException {
+      if (before != null) {
+        before.end(session);
+      }
       if (isPooled(session.connection())) {
         return null;
       }
@@ -251,17 +263,18 @@ final class PostgresConnector {
       }
     }
 
-    /** Ends it, if it is still there: what it has not committed would hold others up. */
-    void end(Session session) throws SQLException {
-      try (var statement =
+    private void end(Session session) {
+      try (PreparedStatement end =
           session
               .connection()
               .prepareStatement(
                   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                       + " WHERE pid = ? AND backend_start::text = ?")) {
-        statement.setInt(1, pid);
-        statement.setString(2, begin);
-        statement.executeQuery().close();
+        end.setInt(1, pid);
+        end.setString(2, begin);
+        end.executeQuery().close();
+      } catch (SQLException e) {
+        LOG.debug("the process of the connection before is not ended: {}", e.getMessage());
       }
     }
   }

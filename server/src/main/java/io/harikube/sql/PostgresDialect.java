@@ -63,17 +63,6 @@ final class PostgresDialect implements Dialect {
 
   private static final String DIVISION_BY_ZERO = "22012";
 
-  private static final String BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ;\n";
-
-  /**
-   * Neither the session is told of the isolation, which may be a pooler's, nor the transaction that
-   * it only reads, which would have a pooler that balances send it to a standby.
-   */
-  private static final String SNAPSHOT = BEGIN + Meta.SELECT;
-
-  private static final String POOLED_SNAPSHOT =
-      BEGIN + PostgresConnector.TRANSACTION_SETTINGS + ";\n" + Meta.SELECT;
-
   /** How long a host may take to answer to the writer. */
   static final int CONNECT_SECONDS = 5;
 
@@ -100,10 +89,10 @@ final class PostgresDialect implements Dialect {
     this.points = new SharedPoints(readers);
   }
 
-  /** With an answer in a second or none. */
+  /** With an answer soon or none. */
   private Session connectProbe() throws SQLException {
     Connection connection = connector.open(1);
-    connection.setNetworkTimeout(Runnable::run, 1_500);
+    connection.setNetworkTimeout(Runnable::run, 2_000);
     return new Session(connection);
   }
 
@@ -138,16 +127,12 @@ final class PostgresDialect implements Dialect {
     }
   }
 
-  /** What the connection before has left open in the database would hold the new one up. */
   @Override
   public Session connectWriter() throws SQLException {
     Session session = new Session(connector.open(CONNECT_SECONDS));
     boolean ready = false;
     try {
-      if (writer != null) {
-        writer.end(session);
-      }
-      writer = PostgresConnector.Backend.of(session);
+      writer = PostgresConnector.Backend.follow(session, writer);
       session.connection().setAutoCommit(false);
       ready = true;
       return session;
@@ -194,34 +179,14 @@ final class PostgresDialect implements Dialect {
     return probes;
   }
 
-  /** One round trip. Only from here on the driver may fetch the rows of a statement in parts. */
   @Override
   public Meta beginSnapshot(Session session) throws SQLException {
-    Connection connection = session.connection();
-    boolean pooled = PostgresConnector.isPooled(connection);
-    PreparedStatement begin = session.prepare(pooled ? POOLED_SNAPSHOT : SNAPSHOT);
-    begin.execute();
-    for (int answer = 0; answer < (pooled ? 2 : 1); answer++) {
-      begin.getMoreResults();
-    }
-    try (ResultSet rows = begin.getResultSet()) {
-      Meta meta = Meta.read(rows);
-      connection.setAutoCommit(false);
-      return meta;
-    }
+    return PostgresSnapshots.begin(session);
   }
 
   @Override
   public void endSnapshot(Session session, boolean failed) throws SQLException {
-    Connection connection = session.connection();
-    // Before the snapshot stands there is nothing that the driver would roll back.
-    connection.setAutoCommit(false);
-    if (failed) {
-      connection.rollback();
-    } else {
-      connection.commit();
-    }
-    connection.setAutoCommit(true);
+    PostgresSnapshots.end(session, failed);
   }
 
   @Override

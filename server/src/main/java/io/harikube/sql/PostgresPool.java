@@ -93,14 +93,24 @@ final class PostgresPool implements Lender {
       taken = true;
       return session;
     } catch (SQLException e) {
-      SQLException reason = reason(e);
-      unreachable = reason;
-      throw reason;
+      throw unreachable(e);
     } finally {
       if (!taken) {
         free.release();
       }
     }
+  }
+
+  private SQLException unreachable(SQLException e) {
+    SQLException reason = reason(e);
+    SQLException before = unreachable;
+    if (!Thread.currentThread().isInterrupted()) {
+      unreachable = reason;
+      if (before == null || !String.valueOf(reason.getMessage()).equals(before.getMessage())) {
+        LOG.warn("there is no connection for reading: {}", reason.getMessage());
+      }
+    }
+    return reason;
   }
 
   private void acquire() throws SQLException {
@@ -109,7 +119,7 @@ final class PostgresPool implements Lender {
       while (!free.tryAcquire(100, TimeUnit.MILLISECONDS)) {
         SQLException reason = unreachable;
         if (reason != null && System.nanoTime() - begin > CONNECT_NANOS) {
-          throw reason(reason);
+          throw new SQLTransientConnectionException(reason.getMessage(), "08001", reason);
         }
       }
     } catch (InterruptedException e) {

@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import org.postgresql.PGConnection;
+import org.postgresql.jdbc.PgConnection;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -37,7 +37,7 @@ final class PostgresWatch implements AutoCloseable {
       FROM pg_stat_activity WHERE pid = ANY (?)""";
 
   private final PostgresConnector connector;
-  private final Map<Connection, Busy> busy = new ConcurrentHashMap<>();
+  private final Map<PgConnection, Busy> busy = new ConcurrentHashMap<>();
   private @Nullable Thread thread;
   private volatile boolean closed;
 
@@ -63,8 +63,8 @@ final class PostgresWatch implements AutoCloseable {
   /** From now on somebody waits for answers on the connection. */
   void busy(Connection connection) throws SQLException {
     if (!PostgresConnector.isPooled(connection)) {
-      Connection own = connection.unwrap(org.postgresql.jdbc.PgConnection.class);
-      busy.put(own, new Busy(own.unwrap(PGConnection.class).getBackendPID()));
+      PgConnection own = connection.unwrap(PgConnection.class);
+      busy.put(own, new Busy(own.getBackendPID()));
       start();
     }
   }
@@ -72,7 +72,7 @@ final class PostgresWatch implements AutoCloseable {
   /** Nobody waits on the connection any more. */
   void idle(Connection connection) throws SQLException {
     if (!busy.isEmpty()) {
-      busy.remove(connection.unwrap(org.postgresql.jdbc.PgConnection.class));
+      busy.remove(connection.unwrap(PgConnection.class));
     }
   }
 
@@ -101,22 +101,22 @@ final class PostgresWatch implements AutoCloseable {
 
   private void look() {
     long now = System.nanoTime();
+    Map<PgConnection, Busy> waiting = new HashMap<>();
+    // Who closes a connection need not say that nobody waits on it any more.
     busy.keySet().removeIf(PostgresWatch::isClosed);
-    Map<Connection, Busy> late = new HashMap<>();
     busy.forEach(
         (connection, work) -> {
           if (now - work.since > PATIENCE_NANOS) {
-            late.put(connection, work);
+            waiting.put(connection, work);
           }
         });
-    if (!late.isEmpty()) {
-      Map<Integer, String> idle = idle(late.values().stream().map(work -> work.pid).toList());
-      late.forEach((connection, work) -> judge(connection, work, idle.get(work.pid)));
+    if (!waiting.isEmpty()) {
+      Map<Integer, String> idle = idle(waiting.values().stream().map(work -> work.pid).toList());
+      waiting.forEach((connection, work) -> judge(connection, work, idle.get(work.pid)));
     }
   }
 
-  /** A connection that was thrown away in the middle of something. */
-  private static boolean isClosed(Connection connection) {
+  private static boolean isClosed(PgConnection connection) {
     try {
       return connection.isClosed();
     } catch (SQLException e) {
@@ -124,7 +124,7 @@ final class PostgresWatch implements AutoCloseable {
     }
   }
 
-  private void judge(Connection connection, Busy work, @Nullable String suspicion) {
+  private void judge(PgConnection connection, Busy work, @Nullable String suspicion) {
     long now = System.nanoTime();
     if (suspicion == null || !suspicion.equals(work.suspicion)) {
       work.suspicion = suspicion;

@@ -1,8 +1,6 @@
 package io.harikube.sql;
 
 import io.harikube.store.Bytes;
-import io.harikube.store.Filter;
-import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
@@ -11,6 +9,7 @@ import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -22,19 +21,13 @@ import org.jspecify.annotations.Nullable;
  * that revision.
  */
 final class RangeReader {
-  private static final int FIRST_PAGE_ROWS = 64;
-  private static final int GUESSED_ROW_BYTES = 1024;
-  private static final int PAGE_ROWS = 1000;
-  private static final long PAGE_BYTES = 1 << 20;
-
   private final Dialect dialect;
   private final Pins pins;
-  private final AttributeIndex attributes;
-  private final PrefixCounts prefixes;
-  private final Counts counts = new Counts();
+  private final Walk.Attributed attributes;
+  private final KeyCounts counts;
 
-  RangeReader(Dialect dialect, Pins pins, AttributeIndex attributes, PrefixCounts prefixes) {
-    this.prefixes = prefixes;
+  RangeReader(Dialect dialect, Pins pins, Walk.Attributed attributes, PrefixCounts prefixes) {
+    this.counts = new KeyCounts(prefixes);
     this.attributes = attributes;
     this.dialect = dialect;
     this.pins = pins;
@@ -46,13 +39,15 @@ final class RangeReader {
         return attempt(query, share);
       } catch (Collector.Overflow overflow) {
         restart(share, overflow);
+      } catch (Reading.TakenOver _) {
+        // It is read again, all of it.
       }
     }
   }
 
   /** Waits until an answer that has outgrown its share may be read again with a larger one. */
   static void restart(MemoryBudget.Share share, Collector.Overflow overflow) {
-    long wish = Math.max(2 * overflow.bytes, PAGE_BYTES);
+    long wish = Math.max(2 * overflow.bytes, Values.GROUP_BYTES);
     share.restart(Math.max(overflow.bytes, Math.min(wish, share.capacity())));
   }
 
@@ -64,12 +59,14 @@ final class RangeReader {
       }
     }
     try (Pins.Pin _ = pins.pin(query.revision())) {
-      Walk walk = new Walk(query, new Collector(share, 0), PAGE_BYTES);
-      dialect.readers().snapshot(walk::first);
-      while (!walk.done) {
-        dialect.readers().snapshot(walk::next);
+      if (query.countOnly() || !query.inKeyOrder() || query.hasRevisionBounds()) {
+        return whole(query, share);
       }
-      share.shrink(walk.collector.bytes());
+      Walk walk = walk(query, share, Values.GROUP_BYTES);
+      while (!walk.isDone()) {
+        walk.step();
+      }
+      share.shrink(walk.bytes());
       return walk.answer();
     }
   }
@@ -79,17 +76,66 @@ final class RangeReader {
       RangeQuery query, MemoryBudget.Share share, int partBytes, Consumer<OpResult.Range> parts)
       throws SQLException {
     try (Pins.Pin _ = pins.pin(query.revision())) {
-      Walk walk = new Walk(query, new Collector(share, 0), Math.min(partBytes, PAGE_BYTES));
-      dialect.readers().snapshot(walk::first);
-      while (!walk.done) {
-        if (walk.collector.bytes() >= partBytes) {
+      Walk walk = walk(query, share, Math.clamp(partBytes, 1, Values.GROUP_BYTES));
+      while (!walk.isDone()) {
+        if (walk.bytes() >= partBytes) {
           parts.accept(walk.part());
           share.close();
         }
-        dialect.readers().snapshot(walk::next);
+        walk.step();
       }
       parts.accept(walk.answer());
+    } catch (Reading.TakenOver e) {
+      throw new StoreException(
+          Reason.UNAVAILABLE, "a writer has taken the database over while it was read", e);
     }
+  }
+
+  private Walk walk(RangeQuery query, MemoryBudget.Share share, long pageBytes) {
+    return new Walk(dialect.readers(), attributes, counts, query, share, pageBytes);
+  }
+
+  /** What one snapshot says of the keys of a range. */
+  private record Found(Reading reading, Collector keys, long count) {
+    OpResult.Range answer() {
+      return new OpResult.Range(reading.meta().revision(), keys.kvs(), keys.more(), count);
+    }
+  }
+
+  /** All keys in one statement, or just their number, and large values in as many as it takes. */
+  private OpResult.Range whole(RangeQuery query, MemoryBudget.Share share) throws SQLException {
+    Found found = dialect.readers().snapshot((session, meta) -> find(session, meta, query, share));
+    counts.counted(query.range(), found.reading, found.count);
+    Collector keys = found.keys;
+    for (List<Values.Later> group = keys.missing(); !group.isEmpty(); group = keys.missing()) {
+      Reading.requireWanted();
+      keys.fill(group, values(found.reading, group));
+    }
+    share.shrink(keys.bytes());
+    return found.answer();
+  }
+
+  private Found find(Session session, Meta meta, RangeQuery query, MemoryBudget.Share share)
+      throws SQLException {
+    Reading reading = Reading.of(query, meta);
+    long at = reading.at();
+    Collector keys = new Collector(share, 0, query.mostKeys());
+    if (!query.countOnly() && !query.range().isEmpty()) {
+      Ranges.sorted(session, query, at == meta.revision() ? 0 : at, keys);
+    }
+    boolean all = !query.countOnly() && !query.hasRevisionBounds() && !keys.more();
+    long count = all ? keys.size() : counts.count(session, meta, query.range(), at);
+    return new Found(reading, keys, count);
+  }
+
+  private Map<Long, Bytes> values(Reading reading, List<Values.Later> group) throws SQLException {
+    return dialect
+        .readers()
+        .snapshot(
+            (session, meta) -> {
+              reading.goOn(meta);
+              return Values.read(session, group);
+            });
   }
 
   /** Answers null if the key has changed since the revision that is asked for. */
@@ -113,8 +159,7 @@ final class RangeReader {
   }
 
   static KeyValue withoutValue(KeyValue kv) {
-    return new KeyValue(
-        kv.key(), kv.createRevision(), kv.modRevision(), kv.version(), Bytes.EMPTY, kv.lease());
+    return kv.withValue(Bytes.EMPTY);
   }
 
   /**
@@ -131,137 +176,6 @@ final class RangeReader {
     if (wanted != 0 && wanted < compacted) {
       throw new StoreException(
           Reason.COMPACTED, "revision " + wanted + " has been compacted up to " + compacted);
-    }
-  }
-
-  /** One walk through a range. */
-  private final class Walk {
-    private final RangeQuery query;
-    private Collector collector;
-    private KeyRange rest;
-    private long current;
-    private long at;
-    private long taken;
-    private long count;
-    private boolean more;
-    private boolean done;
-    private Bytes lastOfPart = Bytes.EMPTY;
-    private final long pageBytes;
-    private int rows;
-
-    Walk(RangeQuery query, Collector collector, long pageBytes) {
-      this.query = query;
-      this.pageBytes = pageBytes;
-      this.rows = Math.clamp(pageBytes / GUESSED_ROW_BYTES, 1, FIRST_PAGE_ROWS);
-      this.collector = collector;
-      this.rest = query.range();
-    }
-
-    Void first(Session session, Meta meta) throws SQLException {
-      check(query.revision(), meta.revision(), meta.compacted());
-      current = meta.revision();
-      at = query.revision() > 0 ? query.revision() : current;
-      if (query.range().isEmpty()) {
-        done = true;
-      } else if (query.countOnly()) {
-        count = count(session, meta);
-        done = true;
-      } else if (!query.inKeyOrder() || query.hasRevisionBounds()) {
-        Ranges.sorted(session, query, at == current ? 0 : at, collector);
-        more = collector.cut(query.limit());
-        count = more || query.hasRevisionBounds() ? count(session, meta) : collector.size();
-        done = true;
-      } else {
-        page(session, meta);
-      }
-      return null;
-    }
-
-    Void next(Session session, Meta meta) throws SQLException {
-      if (at < meta.compacting()) {
-        throw new StoreException(
-            Reason.COMPACTED, "revision " + at + " was compacted while it was read");
-      }
-      page(session, meta);
-      return null;
-    }
-
-    private void page(Session session, Meta meta) throws SQLException {
-      long limit = query.limit() > 0 ? query.limit() - taken + 1 : Long.MAX_VALUE;
-      long want = Math.min(limit, rows);
-      int before = collector.size();
-      long bytesBefore = collector.bytes();
-      collector.page(pageBytes);
-      Filter filter = attributes.reliable(query.filter(), at, meta);
-      Bytes next = page(session, meta, want, filter);
-      if (!attributes.reliable(query.filter(), at, meta).equals(filter)) {
-        collector.cutTo(before, bytesBefore);
-        filter = Filter.NONE;
-        next = page(session, meta, want, filter);
-      }
-      boolean filtered = !filter.isEmpty();
-      int got = collector.size() - before;
-      taken += got;
-      if (query.limit() > 0 && taken > query.limit()) {
-        collector.removeLast();
-        taken--;
-        more = true;
-        done = true;
-        if (filtered) {
-          count = taken + 1;
-          return;
-        }
-        count = count(session, meta);
-        Bytes last = collector.size() > 0 ? collector.last().key() : lastOfPart;
-        counts.put(query.range().end(), at, last.successor(), count - taken);
-      } else if (next == null) {
-        count = taken;
-        done = true;
-      } else {
-        rest = rest.from(next);
-        long average = got == 0 ? 1 : Math.max(1, (collector.bytes() - bytesBefore) / got);
-        rows = Math.clamp(pageBytes / average, 1, PAGE_ROWS);
-      }
-    }
-
-    private @Nullable Bytes page(Session session, Meta meta, long want, Filter filter)
-        throws SQLException {
-      boolean current = meta.revision() == at;
-      boolean keysOnly = query.keysOnly();
-      if (filter.isEmpty()) {
-        return current
-            ? Ranges.live(session, rest, want, keysOnly, collector)
-            : Ranges.history(session, rest, at, want, keysOnly, collector);
-      }
-      return FilteredRanges.page(
-          session, rest, current ? 0 : at, want, keysOnly, filter, collector);
-    }
-
-    private long count(Session session, Meta meta) throws SQLException {
-      Long known = counts.get(query.range().end(), at, query.range().start());
-      if (known == null) {
-        known = prefixes.get(query.range(), at);
-      }
-      if (known == null) {
-        known =
-            meta.revision() == at
-                ? Ranges.count(session, query.range())
-                : Ranges.count(session, query.range(), at);
-        prefixes.counted(query.range(), at, known);
-      }
-      return known;
-    }
-
-    /** What has been read since the last part; the walk goes on with the next. */
-    OpResult.Range part() {
-      OpResult.Range part = new OpResult.Range(current, collector.kvs(), true, 0);
-      lastOfPart = collector.last().key();
-      collector = collector.next();
-      return part;
-    }
-
-    OpResult.Range answer() {
-      return new OpResult.Range(current, collector.kvs(), more, count);
     }
   }
 }

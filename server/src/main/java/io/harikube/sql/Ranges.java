@@ -2,7 +2,6 @@ package io.harikube.sql;
 
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
-import io.harikube.store.KeyValue;
 import io.harikube.store.RangeQuery;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -20,10 +19,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class Ranges {
   private static final int FETCH_ROWS = 200;
-  private static final String LOG_COLUMNS =
-      "l.key, l.id, l.create_revision, l.version, l.lease, l.value";
-  private static final String KEY_COLUMNS =
-      "l.key, l.id, l.create_revision, l.version, l.lease, NULL";
 
   /** The id of the change of the head h that is the newest below an id. */
   private static final String AT =
@@ -63,63 +58,86 @@ final class Ranges {
     return next + 2;
   }
 
-  private static int bindAt(PreparedStatement select, long revision) throws SQLException {
-    select.setLong(1, Ids.first(revision + 1));
-    select.setLong(2, Ids.first(revision + 1));
-    return 3;
+  private static int bindAt(PreparedStatement select, int index, long revision)
+      throws SQLException {
+    select.setLong(index, Ids.first(revision + 1));
+    select.setLong(index + 1, Ids.first(revision + 1));
+    return index + 2;
   }
 
   /**
    * Reads up to {@code limit} keys as they are now, in order, until the page is full.
    *
-   * @return where to go on; null if the range is at its end
+   * @return the rest of the range; null if it is at its end, or {@code into} takes no more
    */
-  static @Nullable Bytes live(
+  static @Nullable KeyRange live(
       Session session, KeyRange range, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    String from =
-        keysOnly
-            ? "SELECT v.key, v.id, v.create_revision, v.version, v.lease, NULL FROM live v WHERE "
-            : "SELECT v.key, v.id, v.create_revision, v.version, v.lease,"
-                + " (SELECT l.value FROM log l WHERE l.id = v.id) FROM live v WHERE ";
+    return read(session, live(session, "", range, limit, keysOnly), range, limit, keysOnly, into);
+  }
+
+  /** The outer join keeps PostgreSQL from looking for the keys of values. */
+  private static PreparedStatement live(
+      Session session, String explain, KeyRange range, long limit, boolean keysOnly)
+      throws SQLException {
     PreparedStatement select =
-        session.prepare(from + Rows.condition("v.key", range) + " ORDER BY v.key LIMIT ?");
-    select.setLong(Rows.bind(select, 1, range), limit);
-    return read(select, limit, into);
+        session.prepare(
+            explain
+                + "SELECT "
+                + Values.columns("v", keysOnly)
+                + " FROM live v "
+                + (keysOnly ? "" : "LEFT JOIN log l ON l.id = v.id ")
+                + "WHERE "
+                + Rows.condition("v.key", range)
+                + " ORDER BY v.key LIMIT ?");
+    select.setLong(Rows.bind(select, Values.bind(select, keysOnly, limit), range), limit);
+    return select;
   }
 
   /**
    * Reads up to {@code limit} keys as they were at {@code revision}, in order, until the page is
    * full.
    *
-   * @return where to go on; null if the range is at its end
+   * @return the rest of the range; null if it is at its end, or {@code into} takes no more
    */
-  static @Nullable Bytes history(
+  static @Nullable KeyRange history(
       Session session, KeyRange range, long revision, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    return read(page(session, "", range, revision, limit, keysOnly), limit, into);
+    PreparedStatement select = history(session, "", range, revision, limit, keysOnly);
+    return read(session, select, range, limit, keysOnly, into);
   }
 
-  /** Executes the statement of a page; answers where to go on. */
-  static @Nullable Bytes read(PreparedStatement select, long limit, Collector into)
+  /** Executes the statement of a page, and reads its values; answers the rest of the range. */
+  static @Nullable KeyRange read(
+      Session session,
+      PreparedStatement select,
+      KeyRange range,
+      long limit,
+      boolean keysOnly,
+      Collector into)
       throws SQLException {
     long read = 0;
-    Bytes last = Bytes.EMPTY;
+    Bytes last = null;
     try (ResultSet rows = select.executeQuery()) {
-      while (!into.isFull() && rows.next()) {
+      while (!into.isFull() && rows.next() && into.takes()) {
         read++;
-        KeyValue kv = Rows.keyValue(rows, 1);
-        last = kv.key();
-        into.add(kv);
+        last = Values.add(rows, keysOnly, into);
       }
     }
-    return read < limit && !into.isFull() ? null : last.successor();
+    into.fill(session);
+    if (last == null || into.more() || (read < limit && !into.isFull())) {
+      return null;
+    }
+    return range.from(last.successor());
   }
 
-  /** The changes behind heads, in the order of their keys; its first parameters are two ids. */
+  /**
+   * The changes behind heads, in the order of their keys; its first parameters are that of the
+   * columns and two ids.
+   */
   static String changes(boolean keysOnly, String heads) {
     return "SELECT "
-        + (keysOnly ? KEY_COLUMNS : LOG_COLUMNS)
+        + Values.columns("l", keysOnly)
         + " FROM (SELECT h.key, "
         + AT
         + " AS id FROM ("
@@ -127,54 +145,66 @@ final class Ranges {
         + ") h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key";
   }
 
-  private static PreparedStatement page(
+  private static PreparedStatement history(
       Session session, String explain, KeyRange range, long revision, long limit, boolean keysOnly)
       throws SQLException {
     PreparedStatement select =
         session.prepare(explain + changes(keysOnly, heads(range) + " ORDER BY key LIMIT ?"));
-    select.setLong(bindHeads(select, bindAt(select, revision), range, revision), limit);
+    int next = bindAt(select, Values.bind(select, keysOnly, limit), revision);
+    select.setLong(bindHeads(select, next, range, revision), limit);
     return select;
   }
 
-  /** The statement of a page at a revision, for those who look at how the database does it. */
+  /**
+   * The statement of a page, for those who look at how the database does it.
+   *
+   * @param revision 0 for the current one
+   */
   static PreparedStatement explain(
       Session session, String explain, KeyRange range, long revision, long limit)
       throws SQLException {
-    return page(session, explain, range, revision, limit, false);
+    return revision == 0
+        ? live(session, explain, range, limit, false)
+        : history(session, explain, range, revision, limit, false);
   }
 
   /**
-   * Reads a whole range in any order, with bounds on revisions, in one statement.
+   * Finds the keys of a range in any order, with bounds on revisions, in one statement, and leaves
+   * large values to be read: {@link Collector#fill}.
    *
    * @param revision the revision to read at; 0 for the current one
+   * @param into takes as many as the limit says
    */
   static void sorted(Session session, RangeQuery query, long revision, Collector into)
       throws SQLException {
     KeyRange range = query.range();
-    String rows =
+    boolean cut = query.cutsBeforeSorting();
+    long rows = query.limit() > 0 ? query.limit() + 1 : Long.MAX_VALUE;
+    String first = cut ? " ORDER BY key LIMIT ?" : "";
+    String heads =
         revision == 0
-            ? "live v JOIN log l ON l.id = v.id WHERE " + Rows.condition("v.key", range)
-            : "(SELECT "
-                + AT
-                + " AS id FROM ("
-                + heads(range)
-                + ") h) v CROSS JOIN log l"
-                + " WHERE l.id = v.id";
+            ? "(SELECT key, id FROM live WHERE " + Rows.condition("key", range) + first + ")"
+            : "(SELECT h.key, " + AT + " AS id FROM (" + heads(range) + first + ") h)";
     PreparedStatement select =
         session.prepare(
             "SELECT "
-                + (query.keysOnly() ? KEY_COLUMNS : LOG_COLUMNS)
+                + Values.columns("l", query.keysOnly())
                 + " FROM "
-                + rows
+                + heads
+                + " w CROSS JOIN log l WHERE l.id = w.id"
                 + " AND l.id >= ? AND l.id < ? AND l.create_revision >= ? AND l.create_revision <= ?"
                 + " ORDER BY "
                 + order(query)
                 + (query.limit() > 0 ? " LIMIT ?" : ""));
     select.setFetchSize(FETCH_ROWS);
-    int next =
+    int next = Values.bind(select, query.keysOnly(), Math.min(rows, FETCH_ROWS));
+    next =
         revision == 0
-            ? Rows.bind(select, 1, range)
-            : bindHeads(select, bindAt(select, revision), range, revision);
+            ? Rows.bind(select, next, range)
+            : bindHeads(select, bindAt(select, next, revision), range, revision);
+    if (cut) {
+      select.setLong(next++, rows);
+    }
     select.setLong(next++, firstId(query.minModRevision()));
     select.setLong(
         next++, query.maxModRevision() == 0 ? Long.MAX_VALUE : firstId(query.maxModRevision() + 1));
@@ -182,32 +212,34 @@ final class Ranges {
     select.setLong(
         next++, query.maxCreateRevision() == 0 ? Long.MAX_VALUE : query.maxCreateRevision());
     if (query.limit() > 0) {
-      select.setLong(next, query.limit() == Long.MAX_VALUE ? query.limit() : query.limit() + 1);
+      select.setLong(next, rows);
     }
     try (ResultSet result = select.executeQuery()) {
-      while (result.next()) {
-        into.add(Rows.keyValue(result, 1));
+      while (result.next() && into.takes()) {
+        Values.add(result, query.keysOnly(), into);
       }
     }
   }
 
+  /** The first id of a revision that may be above all that there can be, or below. */
   private static long firstId(long revision) {
-    return revision <= 0
-        ? Math.min(revision, 0)
-        : revision > Ids.revision(Long.MAX_VALUE) ? Long.MAX_VALUE : Ids.first(revision);
+    return revision > Ids.revision(Long.MAX_VALUE)
+        ? Long.MAX_VALUE
+        : Ids.first(Math.max(0, revision));
   }
 
+  /** Keys that the order does not tell apart come in their own. */
   private static String order(RangeQuery query) {
     String column =
         switch (query.target()) {
-          case KEY -> "l.key";
+          case KEY -> "w.key";
           case VERSION -> "l.version";
           case CREATE -> "l.create_revision";
-          case MOD -> "l.id";
+          case MOD -> Ids.revisionOf("l.id");
           case VALUE -> "l.value";
         };
     String direction = query.order() == RangeQuery.Order.DESCEND ? " DESC" : "";
-    return column + direction + (query.target() == RangeQuery.Target.KEY ? "" : ", l.key");
+    return column + direction + (query.target() == RangeQuery.Target.KEY ? "" : ", w.key");
   }
 
   /** The number of keys in a range, now. */
@@ -230,7 +262,7 @@ final class Ranges {
     KeyRange range = KeyRange.single(key);
     PreparedStatement select =
         session.prepare("SELECT coalesce(max(" + AT + "), 0) FROM (" + heads(range) + ") h");
-    bindHeads(select, bindAt(select, revision), range, revision);
+    bindHeads(select, bindAt(select, 1, revision), range, revision);
     return number(select);
   }
 

@@ -122,6 +122,9 @@ final class Schema {
 
   /** Brings tables of an older version forward. */
   static void upgrade(Dialect dialect, Session session, int version) throws SQLException {
+    if (version < 1) {
+      throw new SQLException("the table meta is not the one of a store");
+    }
     for (int step = version; step < VERSION; step++) {
       for (String statement : migrations(dialect).get(step - 1)) {
         session.execute(statement);

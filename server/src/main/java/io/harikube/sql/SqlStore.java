@@ -81,7 +81,7 @@ public final class SqlStore implements Store {
     this.failures = new SqlFailures(dialect);
     Pins pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);
-    this.ranges = new RangeReader(dialect, pins, attributes, prefixes);
+    this.ranges = new RangeReader(dialect, pins, attributes::reliable, prefixes);
     this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
     this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl());
     this.log = new SqlLog(dialect, writer, failures);

@@ -51,6 +51,9 @@ final class SqliteCheckpointer implements AutoCloseable {
   /** Somebody who reads keeps the log from starting anew at its limit. */
   private volatile boolean held;
 
+  /** The writer's: whether the log says so, until it has started anew. */
+  private boolean told;
+
   private final AtomicLong sinceCheckpoint = new AtomicLong();
   private @Nullable Thread thread;
   private volatile boolean nearlyDone;
@@ -91,9 +94,13 @@ final class SqliteCheckpointer implements AutoCloseable {
       copyRest(session, length);
     } else if (length >= limitFrames && !held && !copyRest(session, length)) {
       held = true;
-      LOG.warn(
-          "the write-ahead log has {} bytes, and grows: somebody reads an old state of the database",
-          walBytes());
+      if (!told) {
+        told = true;
+        LOG.warn(
+            "the write-ahead log has {} bytes, and grows: somebody reads an old state of the"
+                + " database",
+            walBytes());
+      }
     }
   }
 
@@ -108,16 +115,17 @@ final class SqliteCheckpointer implements AutoCloseable {
     // A log that has grown beyond its limit is cut off; to write over it again is quicker.
     String mode = length > limitFrames + STEP_FRAMES ? "TRUNCATE" : "RESTART";
     long before = SqliteDialect.number(session, "PRAGMA busy_timeout");
-    execute(session, "PRAGMA busy_timeout = " + WRITER_WAITS_MILLIS);
+    SqliteConnector.plainly(session, "PRAGMA busy_timeout = " + WRITER_WAITS_MILLIS);
     try {
       if (checkpoint(session, mode) != 0) {
         return false;
       }
     } finally {
-      execute(session, "PRAGMA busy_timeout = " + before);
+      SqliteConnector.plainly(session, "PRAGMA busy_timeout = " + before);
     }
-    if (held) {
-      held = false;
+    held = false;
+    if (told) {
+      told = false;
       LOG.info("the write-ahead log starts anew");
     }
     return true;
@@ -130,16 +138,16 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   /** Whatever goes wrong with a connection, the next one may do. */
   private void run() {
-    boolean told = false;
+    boolean failing = false;
     while (!closed) {
       try (Session session = connector.connect()) {
         while (!closed) {
           work(session);
-          told = false;
+          failing = false;
         }
       } catch (SQLException | RuntimeException | Error e) {
-        if (!told) {
-          told = true;
+        if (!failing) {
+          failing = true;
           LOG.warn("the write-ahead log cannot be copied, which is tried again: {}", e.toString());
         }
         pause();
@@ -152,7 +160,7 @@ final class SqliteCheckpointer implements AutoCloseable {
 
   private void pause() {
     try {
-      boolean _ = wake.tryAcquire(RETRY_MILLIS, TimeUnit.MILLISECONDS) && closed;
+      TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       closed = true;
@@ -234,13 +242,6 @@ final class SqliteCheckpointer implements AutoCloseable {
       long rest = length - Math.max(0, rows.getLong(3));
       frames.set(rest == 0 && !mode.equals("PASSIVE") ? 0 : length);
       return rest;
-    }
-  }
-
-  /** Not by a statement that is kept: one that the driver has closed after an error stays so. */
-  private static void execute(Session session, String sql) throws SQLException {
-    try (Statement statement = session.connection().createStatement()) {
-      statement.execute(sql);
     }
   }
 

@@ -4,7 +4,6 @@ import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
 import io.harikube.store.StoreMetrics;
-import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -17,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
-import java.util.Properties;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -41,17 +39,11 @@ final class SqliteDialect implements Dialect {
           + " ESCAPE '\\' ORDER BY name";
   private static final int VACUUM_PAGES = 256;
 
-  /** The driver would ask for a generated key after every change. */
-  private static final Properties DRIVER = new Properties();
-
-  static {
-    DRIVER.setProperty("jdbc.get_generated_keys", "false");
-  }
-
   private static final int BUSY_MILLIS = 10_000;
   private static final int PROBE_MILLIS = 2_000;
 
   private final SqliteFile file;
+  private final SqliteConnector connector;
   private final CheckedReaders readers;
   private final CheckedReaders probes;
   private final SqliteCheckpointer checkpointer;
@@ -61,69 +53,34 @@ final class SqliteDialect implements Dialect {
 
   SqliteDialect(SqlOptions options, StoreMetrics metrics) {
     this.file = new SqliteFile(((Endpoint.Sqlite) options.endpoint()).file());
+    this.connector = new SqliteConnector(file);
     this.readers =
         new CheckedReaders(
-            new SessionPool(options.readers(), Long.MAX_VALUE, () -> connectReader(BUSY_MILLIS)),
+            new SessionPool(options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
             this,
             Duration.ofSeconds(2));
     this.probes =
         new CheckedReaders(
-            new SessionPool(1, PROBE_MILLIS, () -> connectReader(PROBE_MILLIS)),
+            new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),
             this,
             Duration.ofSeconds(1));
-    this.checkpointer = new SqliteCheckpointer(() -> connect(0), options.walBytes(), metrics);
+    this.checkpointer = new SqliteCheckpointer(() -> connector.open(0), options.walBytes(), metrics);
   }
 
   @Override
   public void prepare() throws OpenException {
     file.take();
-    try (Session session = connect(BUSY_MILLIS)) {
+    try (Session session = connector.open(BUSY_MILLIS)) {
       Schema.check(this, session);
-      if (number(session, "PRAGMA page_count") == 0) {
-        session.execute("PRAGMA auto_vacuum = INCREMENTAL");
-      }
-      if (!isWal(session)) {
-        session.execute("PRAGMA journal_mode = WAL");
-      }
+      SqliteConnector.setUp(session);
     } catch (SQLException e) {
       throw new OpenException("cannot open the database " + file.path() + ": " + e.getMessage(), e);
     }
   }
 
-  private static boolean isWal(Session session) throws SQLException {
-    try (ResultSet rows = session.prepare("PRAGMA journal_mode").executeQuery()) {
-      return rows.next() && "wal".equals(rows.getString(1));
-    }
-  }
-
-  /** Takes no lock: neither a start nor a read waits for another program that writes. */
-  private Session connect(int busyMillis) throws SQLException {
-    Session session =
-        new Session(DriverManager.getConnection("jdbc:sqlite:" + file.path(), DRIVER));
-    boolean ready = false;
-    try {
-      session.execute("PRAGMA busy_timeout = " + busyMillis);
-      session.execute("PRAGMA synchronous = FULL");
-      session.execute("PRAGMA wal_autocheckpoint = 0");
-      ready = true;
-      return session;
-    } finally {
-      if (!ready) {
-        session.close();
-      }
-    }
-  }
-
-  private Session connectReader(int busyMillis) throws SQLException {
-    Session session = connect(busyMillis);
-    session.execute("PRAGMA query_only = ON");
-    session.execute("PRAGMA cache_size = -4096");
-    return session;
-  }
-
   @Override
   public Session connectWriter() throws SQLException {
-    Session session = connect(BUSY_MILLIS);
+    Session session = connector.open(BUSY_MILLIS);
     session.execute("PRAGMA cache_size = -32768");
     checkpointer.start();
     return session;
@@ -143,20 +100,13 @@ final class SqliteDialect implements Dialect {
 
   @Override
   public Meta beginSnapshot(Session session) throws SQLException {
-    plainly(session, "BEGIN");
+    SqliteConnector.plainly(session, "BEGIN");
     return Meta.read(session);
   }
 
   @Override
   public void endSnapshot(Session session, boolean failed) throws SQLException {
-    plainly(session, failed ? "ROLLBACK" : "COMMIT");
-  }
-
-  /** Not by a statement that is kept: one that the driver has closed after an error stays so. */
-  private static void plainly(Session session, String sql) throws SQLException {
-    try (Statement statement = session.connection().createStatement()) {
-      statement.execute(sql);
-    }
+    SqliteConnector.plainly(session, failed ? "ROLLBACK" : "COMMIT");
   }
 
   @Override
@@ -422,7 +372,7 @@ final class SqliteDialect implements Dialect {
   }
 
   private boolean holdsTables() {
-    try (Session session = connect(0)) {
+    try (Session session = connector.open(0)) {
       return !tables(session).isEmpty();
     } catch (SQLException e) {
       return true;

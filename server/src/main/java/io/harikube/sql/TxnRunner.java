@@ -147,20 +147,16 @@ final class TxnRunner {
     boolean keysOnly = compare.target() != Txn.Compare.Target.VALUE;
     KeyRange rest = compare.range();
     boolean any = false;
-    while (!rest.isEmpty()) {
+    while (rest != null) {
       Collector chunk = new Collector(Unlimited.share(), 0);
       chunk.page(COMPARE_BYTES);
-      Bytes next = batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
+      rest = batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
       for (KeyValue kv : chunk.kvs()) {
         if (!holds(compare, kv)) {
           return false;
         }
         any = true;
       }
-      if (next == null) {
-        break;
-      }
-      rest = rest.from(next);
     }
     return any || (keysOnly && holds(compare, NO_KEY));
   }
@@ -261,7 +257,7 @@ final class TxnRunner {
     if (range.isEmpty()) {
       return new OpResult.Range(batch.seen(), List.of(), false, 0);
     }
-    Collector collector = new Collector(share, answered);
+    Collector collector = new Collector(share, answered, query.mostKeys());
     if (range.isSingle() && !old && !query.countOnly() && !query.hasRevisionBounds()) {
       batch.live(range, 1, query.keysOnly(), collector);
       answered = collector.bytes();
@@ -272,10 +268,11 @@ final class TxnRunner {
       return new OpResult.Range(batch.seen(), List.of(), false, count(query, old));
     }
     Ranges.sorted(batch.session(), query, old ? query.revision() : 0, collector);
-    boolean more = collector.cut(query.limit());
+    collector.fill(batch.session());
     answered = collector.bytes();
-    long count = more || query.hasRevisionBounds() ? count(query, old) : collector.size();
-    return new OpResult.Range(batch.seen(), collector.kvs(), more, count);
+    long count =
+        collector.more() || query.hasRevisionBounds() ? count(query, old) : collector.size();
+    return new OpResult.Range(batch.seen(), collector.kvs(), collector.more(), count);
   }
 
   private long count(RangeQuery query, boolean old) throws SQLException {

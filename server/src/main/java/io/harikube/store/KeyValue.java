@@ -19,6 +19,11 @@ public record KeyValue(
     return new KeyValue(key, 0, revision, 0, Bytes.EMPTY, 0);
   }
 
+  /** The same with another value. */
+  public KeyValue withValue(Bytes newValue) {
+    return new KeyValue(key, createRevision, modRevision, version, newValue, lease);
+  }
+
   /** The memory that this key and value hold, in bytes, near enough to keep a budget by. */
   public int weight() {
     return 160 + key.size() + value.size();

@@ -1,14 +1,17 @@
 package io.harikube.store;
 
 /**
- * What a range asks for. Source of every option: etcd's RangeRequest.
+ * What a range asks for. Source of every option: etcd's RangeRequest. Whatever is handed over, no
+ * limit and no bound is 0 in what is made of it.
  *
  * @param range the keys
- * @param limit how many keys to answer at most; 0 for all
+ * @param limit how many keys to answer at most; 0 for all, as a negative one and the greatest
+ *     number are
  * @param revision the revision to read at; 0 for the current one, and less, too, while nothing has
  *     been compacted
  * @param target what to sort by
- * @param order how to sort; {@code NONE} with a target other than the key is ascending
+ * @param order how to sort; {@code NONE} with a target other than the key is ascending, and see
+ *     {@link #cutsBeforeSorting}
  * @param keysOnly leave the values away
  * @param countOnly answer just the count
  * @param minModRevision leave out keys that were changed before this revision; 0 for no bound
@@ -31,6 +34,21 @@ public record RangeQuery(
     long minCreateRevision,
     long maxCreateRevision,
     Filter filter) {
+
+  public RangeQuery {
+    if (minModRevision != 0
+        || maxModRevision != 0
+        || minCreateRevision != 0
+        || maxCreateRevision != 0) {
+      // etcd sorts before it cuts as soon as there is a bound, even one that leaves nothing out.
+      order = order == Order.NONE ? Order.ASCEND : order;
+    }
+    limit = limit < 0 || limit == Long.MAX_VALUE ? 0 : limit;
+    minModRevision = Math.max(0, minModRevision);
+    minCreateRevision = Math.max(0, minCreateRevision);
+    maxModRevision = maxModRevision == Long.MAX_VALUE ? 0 : maxModRevision;
+    maxCreateRevision = maxCreateRevision == Long.MAX_VALUE ? 0 : maxCreateRevision;
+  }
 
   /** A query without a filter. */
   public RangeQuery(
@@ -119,6 +137,19 @@ public record RangeQuery(
         || maxModRevision != 0
         || minCreateRevision != 0
         || maxCreateRevision != 0;
+  }
+
+  /** How many keys to answer at most. */
+  public long mostKeys() {
+    return limit > 0 ? limit : Long.MAX_VALUE;
+  }
+
+  /**
+   * Whether the limit is applied to the keys in their own order, and what is left is sorted, with
+   * one key more than the limit: etcd does so if there is a target but no order.
+   */
+  public boolean cutsBeforeSorting() {
+    return limit > 0 && order == Order.NONE && target != Target.KEY;
   }
 
   /** Whether the answer comes in the order of the keys, from the first on. */

@@ -27,6 +27,7 @@ final class CatchUp {
   private static final Logger log = LoggerFactory.getLogger(CatchUp.class);
   private static final long FIRST_PAUSE_MILLIS = 50;
   private static final long LONGEST_PAUSE_MILLIS = 5_000;
+  private static final int SMALL_PAGE = 64 << 10;
 
   private final EventLog events;
   private final WatchOptions options;
@@ -53,7 +54,7 @@ final class CatchUp {
     this.dispatcher = dispatcher;
     this.stats = stats;
     this.compaction = new CompactionCheck(events, threads.readers());
-    this.shared = new SharedPages(2 * options.messageBytes());
+    this.shared = new SharedPages(2 * options.messageBytes(), options.recentBytes());
     this.permits = new ReadPermits(options.concurrentReads(), threads.readers());
   }
 
@@ -100,16 +101,11 @@ final class CatchUp {
       }
       Page page =
           recent.read(
-              watcher.request.range(),
-              watcher.view,
-              from,
-              to,
-              options.pageBytes(),
-              Integer.MAX_VALUE);
+              watcher.request.range(), watcher.view, from, to, pageBytes(), Integer.MAX_VALUE);
       if (page == null) {
         permits.run(() -> readLog(watcher, from, compacted));
       } else {
-        deliver(watcher, page, compacted);
+        deliver(watcher, page, page.events(), compacted);
       }
     } catch (Throwable e) {
       retry(watcher, e);
@@ -126,7 +122,7 @@ final class CatchUp {
       boolean previous = watcher.view.needsPrevious();
       Page page = shared.find(range, previous, from);
       if (page == null) {
-        page = events.read(range, from, dispatcher.dispatched(), previous, options.pageBytes());
+        page = events.read(range, from, dispatcher.dispatched(), previous, pageBytes());
         if (page.through() < from) {
           throw new IllegalStateException("a page of the log without a revision");
         }
@@ -136,7 +132,7 @@ final class CatchUp {
           log.info("Watches can read the log again");
         }
       }
-      deliver(watcher, page, compacted);
+      deliver(watcher, page, wanted(watcher, page.events()), compacted);
     } catch (Throwable e) {
       if (e instanceof StoreException refused && refused.reason() == Reason.COMPACTED) {
         compacted(watcher, from);
@@ -144,6 +140,15 @@ final class CatchUp {
         retry(watcher, e);
       }
     }
+  }
+
+  /**
+   * Each stream may have a page, however many there are: the fuller they are together, the smaller
+   * it is.
+   */
+  private int pageBytes() {
+    long left = (options.totalBytes() - stats.pendingBytes.get()) / 4;
+    return Math.clamp(left, Math.min(SMALL_PAGE, options.pageBytes()), options.pageBytes());
   }
 
   private void compacted(Watcher watcher, long from) {
@@ -154,8 +159,11 @@ final class CatchUp {
     }
   }
 
-  private void deliver(Watcher watcher, Page page, long compacted) {
-    List<Batch> batches = batches(watcher, page, compacted);
+  /**
+   * @param wanted what the watch wants of the page; null if that cannot be told
+   */
+  private void deliver(Watcher watcher, Page page, @Nullable List<Event> wanted, long compacted) {
+    List<Batch> batches = wanted == null ? null : batches(watcher, wanted, compacted);
     if (batches == null) {
       watcher.stream.broken(watcher);
     } else {
@@ -163,16 +171,29 @@ final class CatchUp {
     }
   }
 
-  private @Nullable List<Batch> batches(Watcher watcher, Page page, long compacted) {
+  private @Nullable List<Event> wanted(Watcher watcher, List<Event> all) {
     try {
-      List<Event> wanted = new ArrayList<>(page.events().size());
-      for (Event event : page.events()) {
-        if (watcher.view.wants(event)) {
-          boolean previous = watcher.view.previous() && event.revision() > compacted;
-          wanted.add(previous ? event : Slice.bare(event));
+      List<Event> wanted = new ArrayList<>(all.size());
+      for (int i = 0; i < all.size(); i++) {
+        if (watcher.view.wants(all.get(i))) {
+          wanted.add(Slice.beforeRevision(i, all));
         }
       }
-      return Batch.split(wanted, options.batchBytes());
+      return wanted;
+    } catch (RuntimeException e) {
+      log.error("A watch failed and is canceled: {}", watcher.request, e);
+      return null;
+    }
+  }
+
+  private @Nullable List<Batch> batches(Watcher watcher, List<Event> wanted, long compacted) {
+    try {
+      List<Event> shown = new ArrayList<>(wanted.size());
+      for (Event event : wanted) {
+        boolean previous = watcher.view.previous() && event.revision() > compacted;
+        shown.add(previous ? event : Slice.bare(event));
+      }
+      return Batch.split(shown, options.messageBytes());
     } catch (RuntimeException e) {
       log.error("A watch failed and is canceled: {}", watcher.request, e);
       return null;

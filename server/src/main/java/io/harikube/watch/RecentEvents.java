@@ -79,7 +79,7 @@ final class RecentEvents {
         for (int i = 0; i < slice.size(); i++) {
           Event event = slice.event(i);
           if (event.revision() >= from && view.wants(event) && range.contains(event.kv().key())) {
-            Event seenAs = view.previous() ? event : slice.bare(i);
+            Event seenAs = slice.shown(i, view);
             events.add(seenAs);
             found += seenAs.weight();
           }

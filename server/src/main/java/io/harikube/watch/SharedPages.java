@@ -19,10 +19,13 @@ final class SharedPages {
   private static final int PAGES = 16;
 
   private final int maxBytes;
+  private final long allBytes;
   private final ReentrantLock lock = new ReentrantLock();
   private final ArrayDeque<Shared> pages = new ArrayDeque<>();
 
-  private record Shared(KeyRange range, boolean previous, long from, Page page) {
+  private long bytes;
+
+  private record Shared(KeyRange range, boolean previous, long from, Page page, long bytes) {
     boolean has(KeyRange wanted, boolean withPrevious, long revision) {
       return revision >= from
           && revision <= page.through()
@@ -33,33 +36,37 @@ final class SharedPages {
 
   /**
    * @param maxBytes the largest page that is kept
+   * @param allBytes how much all of them may take together
    */
-  SharedPages(int maxBytes) {
+  SharedPages(int maxBytes, long allBytes) {
     this.maxBytes = maxBytes;
+    this.allBytes = Math.max(maxBytes, allBytes);
   }
 
   /** Keeps a page that begins at revision {@code from}, instead of the oldest one. */
   void add(KeyRange range, boolean previous, long from, Page page) {
-    if (!isSmall(page.events())) {
+    long size = weight(page.events());
+    if (size > maxBytes) {
       return;
     }
     lock.lock();
     try {
-      if (pages.size() == PAGES) {
-        pages.remove();
+      pages.add(new Shared(range, previous, from, page, size));
+      bytes += size;
+      while (pages.size() > PAGES || bytes > allBytes) {
+        bytes -= pages.remove().bytes;
       }
-      pages.add(new Shared(range, previous, from, page));
     } finally {
       lock.unlock();
     }
   }
 
-  private boolean isSmall(List<Event> events) {
+  private static long weight(List<Event> events) {
     try {
-      return Batch.of(events).bytes() <= maxBytes;
+      return Batch.of(events).bytes();
     } catch (RuntimeException e) {
       // It cannot be weighed: the watch that it was read for will fail on it, and be ended.
-      return false;
+      return Long.MAX_VALUE;
     }
   }
 

@@ -1,6 +1,7 @@
 package io.harikube.watch;
 
 import io.harikube.store.Event;
+import io.harikube.store.KeyValue;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -64,8 +65,36 @@ final class Slice {
     return batch.events().get(i);
   }
 
+  /** The event as a watch with this view is sent it. */
+  Event shown(int i, EventView view) {
+    return view.previous() ? beforeRevision(i, batch.events()) : bare(i);
+  }
+
+  /**
+   * Event {@code i} with what its key was before the revision, which a revision may change several
+   * times: so does etcd show it.
+   *
+   * @param all all events of the revision that are of this key, at least
+   */
+  static Event beforeRevision(int i, List<Event> all) {
+    Event event = all.get(i);
+    KeyValue previous = event.previous();
+    if (previous == null || previous.modRevision() < event.revision()) {
+      return event;
+    }
+    Event first = event;
+    for (int j = i - 1; j >= 0 && all.get(j).revision() == event.revision(); j--) {
+      if (all.get(j).kv().key().equals(event.kv().key())) {
+        first = all.get(j);
+      }
+    }
+    KeyValue before = first.previous();
+    boolean older = before != null && before.modRevision() < event.revision();
+    return new Event(event.kv(), older ? before : null);
+  }
+
   /** The event as a watch that wants no previous value is sent it. */
-  Event bare(int i) {
+  private Event bare(int i) {
     Event event = bare[i];
     if (event == null) {
       event = bare(event(i));

@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * them, because clients put pieces together until one says that it is the last; for the same reason
  * the rest of the pieces is sent even if the watch has been canceled.
  *
+ * <p>A message is counted until the next one is asked for, since whoever takes them does that when
+ * the client has taken the one before: what the network holds is memory as well.
+ *
  * <p>Guarded by the lock of its stream.
  */
 final class StreamQueue {
@@ -22,6 +25,12 @@ final class StreamQueue {
   private final ArrayDeque<Entry> entries = new ArrayDeque<>();
   private @Nullable Pieces pieces;
   private long bytes;
+
+  /** What of {@link #bytes} has been polled and may not have been sent yet. */
+  private long polled;
+
+  /** What a message without events costs, in bytes. */
+  private static final int TOLD_BYTES = 256;
 
   private sealed interface Entry {}
 
@@ -48,7 +57,7 @@ final class StreamQueue {
     this.stats = stats;
   }
 
-  /** The weight of the events in the queue. */
+  /** The weight of the messages in the queue, and of the one that was polled last. */
   long bytes() {
     return bytes;
   }
@@ -59,11 +68,13 @@ final class StreamQueue {
 
   void add(WatchMessage message) {
     entries.add(new Told(message));
+    came(TOLD_BYTES);
   }
 
   void addProgress(Watcher watcher, long revision) {
     watcher.progressQueued = true;
     entries.add(new Progressed(watcher, revision));
+    came(TOLD_BYTES);
   }
 
   /**
@@ -73,13 +84,13 @@ final class StreamQueue {
    */
   void add(Watcher watcher, Batch batch, long through) {
     entries.add(new Delivered(watcher, batch, through));
-    bytes += batch.bytes();
-    stats.pendingBytes.addAndGet(batch.bytes());
+    came(batch.bytes());
     stats.pendingEvents.add(batch.events().size());
   }
 
-  /** The next message, if there is one. */
+  /** The next message, if there is one. Whoever asks for it has sent the one before. */
   @Nullable WatchMessage poll() {
+    sent();
     WatchMessage message = null;
     while (message == null) {
       if (pieces != null) {
@@ -87,12 +98,17 @@ final class StreamQueue {
       }
       Entry entry = entries.poll();
       if (entry == null) {
+        sent();
         return null;
       }
       message =
           switch (entry) {
-            case Told(WatchMessage told) -> told;
+            case Told(WatchMessage told) -> {
+              polled += TOLD_BYTES;
+              yield told;
+            }
             case Progressed(Watcher watcher, long revision) -> {
+              polled += TOLD_BYTES;
               watcher.progressQueued = false;
               yield watcher.muted ? null : new WatchMessage.Progress(watcher.id, revision);
             }
@@ -105,16 +121,16 @@ final class StreamQueue {
   void clear() {
     for (Entry entry : entries) {
       if (entry instanceof Delivered(_, Batch batch, _)) {
-        left(batch.bytes(), batch.events().size());
+        stats.pendingEvents.add(-batch.events().size());
       }
     }
     entries.clear();
     if (pieces != null) {
-      List<Event> rest =
-          pieces.whole.batch.events().subList(pieces.sent, pieces.whole.batch.events().size());
-      left(Batch.of(rest).bytes(), rest.size());
+      stats.pendingEvents.add(pieces.sent - pieces.whole.batch.events().size());
       pieces = null;
     }
+    polled = 0;
+    went(bytes);
   }
 
   private @Nullable WatchMessage events(Delivered delivered) {
@@ -166,9 +182,25 @@ final class StreamQueue {
     return new WatchMessage.Events(from.whole.watcher.id, from.whole.through, piece, more);
   }
 
+  private void came(long weight) {
+    bytes += weight;
+    stats.pendingBytes.addAndGet(weight);
+  }
+
+  private void went(long weight) {
+    if (weight > 0) {
+      bytes -= weight;
+      stats.pendingBytes.addAndGet(-weight);
+    }
+  }
+
+  private void sent() {
+    went(polled);
+    polled = 0;
+  }
+
   private void left(long weight, int events) {
-    bytes -= weight;
-    stats.pendingBytes.addAndGet(-weight);
+    polled += weight;
     stats.pendingEvents.add(-events);
   }
 }

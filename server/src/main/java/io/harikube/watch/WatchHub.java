@@ -90,7 +90,7 @@ public final class WatchHub implements AutoCloseable {
     return stats.pendingEvents.sum();
   }
 
-  /** The weight of these events. */
+  /** The weight of the messages that wait in streams, and of those that clients are being sent. */
   public long pendingBytes() {
     return stats.pendingBytes.get();
   }

@@ -31,7 +31,8 @@ public interface WatchStream extends AutoCloseable {
   WatchMessage take() throws InterruptedException;
 
   /**
-   * The next message, if there is one now.
+   * The next message, if there is one now. To ask for it says that the one before needs no memory
+   * any more.
    *
    * @throws java.util.concurrent.CancellationException if there is none and the stream is closed
    */

@@ -138,7 +138,7 @@ final class WatcherGroup {
         if (view.wantsKind(event) && sides.match(view.selection().filter())) {
           wanted
               .computeIfAbsent(watcher, _ -> new ArrayList<>())
-              .add(view.previous() ? event : slice.bare(matched[i]));
+              .add(slice.shown(matched[i], view));
         }
       }
     }
@@ -163,7 +163,7 @@ final class WatcherGroup {
     List<Event> events = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       if (view.wants(slice.event(matched[i]))) {
-        events.add(view.previous() ? slice.event(matched[i]) : slice.bare(matched[i]));
+        events.add(slice.shown(matched[i], view));
       }
     }
     return events.isEmpty() ? Batch.EMPTY : Batch.of(events);

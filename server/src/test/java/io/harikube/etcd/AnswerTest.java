@@ -31,7 +31,7 @@ final class AnswerTest {
   private static final RangeRequest REQUEST = RangeRequest.getDefaultInstance();
 
   private final MemoryBudget budget = new MemoryBudget(100 << 20);
-  private final Calls calls = new Calls(budget, new EventLoops(GlobalEventExecutor.INSTANCE));
+  private final Calls calls = TestServer.calls(budget, GlobalEventExecutor.INSTANCE);
 
   @Test
   void isGivenBackAfterAnAnswer() throws Exception {
@@ -98,11 +98,11 @@ final class AnswerTest {
     try (var connection =
         range(
             answer -> {
+              answer.share().tryGrow(2 * SIZE);
               reached.countDown();
               while (!answer.isCancelled()) {
                 Thread.onSpinWait();
               }
-              answer.share().tryGrow(2 * SIZE);
               used.complete(budget.used());
               answer.send(answer(SIZE));
             })) {
@@ -156,7 +156,7 @@ final class AnswerTest {
         ServerServiceDefinition.builder("etcdserverpb.KV")
             .addMethod(
                 EtcdApi.RANGE_STREAM,
-                calls.streaming(
+                calls.blocking(
                     (_, answer) -> {
                       answer.reserve(SIZE);
                       while (answer.push(part())) {

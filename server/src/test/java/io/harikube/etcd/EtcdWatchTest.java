@@ -110,6 +110,44 @@ final class EtcdWatchTest {
     assertThat(fresh.getEventsList()).hasSize(2).noneMatch(event -> event.hasPrevKv());
   }
 
+  /** Also to a watch that is not shown the change which the revision began with. */
+  @Test
+  void whatWasBeforeIsThatForWatchesThatWantDeletionsOnly() throws Exception {
+    put("a", "1");
+    var request =
+        WatchCreateRequest.newBuilder()
+            .setKey(key("a"))
+            .setPrevKv(true)
+            .addFilters(WatchCreateRequest.FilterType.NOPUT);
+    create(request);
+    assertThat(client.next().getCreated()).isTrue();
+    var put = RequestOp.newBuilder().setRequestPut(TestServer.putRequest("a", "2"));
+    var delete = DeleteRangeRequest.newBuilder().setKey(key("a")).setRangeEnd(key("\0"));
+    ClientCalls.blockingUnaryCall(
+        channel,
+        EtcdApi.TXN,
+        CallOptions.DEFAULT,
+        TxnRequest.newBuilder()
+            .addSuccess(put)
+            .addSuccess(RequestOp.newBuilder().setRequestDeleteRange(delete))
+            .build());
+    WatchResponse live = client.next();
+    assertThat(live.getEventsList()).hasSize(1);
+    assertThat(live.getEvents(0).getPrevKv().getValue()).isEqualTo(key("1"));
+
+    hub.close();
+    server.close();
+    hub = new WatchHub(store.log(), WatchOptions.defaults());
+    server = EtcdServer.builder(store, hub::open).listen("127.0.0.1:0").build();
+    server.start();
+    channel.shutdownNow();
+    channel = Connection.channel(server.port());
+    client = new Reader<>(channel, EtcdApi.WATCH_STREAM);
+    create(request.setStartRevision(2));
+    assertThat(client.next().getCreated()).isTrue();
+    assertThat(client.next().getEvents(0).getPrevKv().getValue()).isEqualTo(key("1"));
+  }
+
   @Test
   void eventsOfThePastAndProgress() throws Exception {
     put("a", "1");

@@ -64,12 +64,12 @@ final class SnapshotSenderTest {
 
   private static Status send(byte[] data, long said, List<SnapshotResponse> messages)
       throws Exception {
-    var calls = new Calls(new MemoryBudget(1 << 20), new EventLoops(GlobalEventExecutor.INSTANCE));
+    var calls = TestServer.calls(new MemoryBudget(1 << 20), GlobalEventExecutor.INSTANCE);
     ServerServiceDefinition service =
         ServerServiceDefinition.builder("etcdserverpb.Maintenance")
             .addMethod(
                 EtcdApi.SNAPSHOT,
-                calls.streaming(
+                calls.blocking(
                     (_, answer) -> {
                       var sender = new SnapshotSender(answer, HEADERS, "3.6.0");
                       try (OutputStream out = sender.begin(said, 7)) {

@@ -14,6 +14,7 @@ import io.harikube.etcd.proto.RangeRequest;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Store;
 import io.harikube.watch.WatchStream;
+import io.netty.util.concurrent.EventExecutorGroup;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Supplier;
@@ -43,6 +44,11 @@ final class TestServer implements AutoCloseable {
             .build();
     server.start();
     channel = Connection.channel(server.port());
+  }
+
+  /** Calls of clients of which each has one. */
+  static Calls calls(MemoryBudget budget, EventExecutorGroup loops) {
+    return new Calls(new Traffic(Limits.ofHeap(1 << 30), budget, new EventLoops(loops)));
   }
 
   Store store() {

@@ -14,6 +14,7 @@ import io.harikube.store.Event;
 import io.harikube.store.Identity;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
+import io.harikube.store.MemoryBudget;
 import io.harikube.store.Selectors;
 import io.harikube.watch.WatchMessage;
 import io.harikube.watch.WatchStream;
@@ -37,14 +38,13 @@ final class WatchSessionTest {
 
   private final Script script = new Script();
   private final EventExecutorGroup loop = new DefaultEventExecutorGroup(1);
-  private final WatchService service =
-      new WatchService(() -> script, HEADERS, Selectors.NONE, new EventLoops(loop));
+  private final WatchService service = new WatchService(() -> script, HEADERS, Selectors.NONE);
   private Connection connection;
   private Reader<WatchRequest, WatchResponse> client;
 
   @BeforeEach
   void connect() throws Exception {
-    connection = new Connection(service.bind());
+    connection = new Connection(service.bind(TestServer.calls(new MemoryBudget(1 << 20), loop)));
     client = new Reader<>(connection.channel(), EtcdApi.WATCH_STREAM);
   }
 

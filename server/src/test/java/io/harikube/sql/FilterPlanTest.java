@@ -152,10 +152,14 @@ final class FilterPlanTest {
   }
 
   @Test
-  void pagesAtAnOldRevisionToo() throws SQLException {
-    List<String> plans =
-        plans((session, explain) -> Ranges.explain(session, explain, Ops.prefix("p/"), 10, 100));
-    scansNothing(plans);
-    sortsNothing(plans);
+  void pagesWithoutAFilterToo() throws SQLException {
+    for (long revision : new long[] {0, 10}) {
+      List<String> plans =
+          plans(
+              (session, explain) ->
+                  Ranges.explain(session, explain, Ops.prefix("p/"), revision, 100));
+      scansNothing(plans);
+      sortsNothing(plans);
+    }
   }
 }

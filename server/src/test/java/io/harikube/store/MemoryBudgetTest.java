@@ -191,4 +191,54 @@ final class MemoryBudgetTest {
   private void check(long held) {
     assertThat(held).isBetween(0L, budget.capacity());
   }
+
+  @Test
+  void smallAnswersDoNotWaitForLargeOnes() {
+    MemoryBudget both = new MemoryBudget(40 << 20, 8 << 20);
+    MemoryBudget.Share large = both.open();
+    assertThat(large.tryGrow(32 << 20)).isTrue();
+    assertThat(large.isLarge()).isTrue();
+    MemoryBudget.Share small = both.open();
+    assertThat(small.tryGrow(MemoryBudget.SMALL)).isTrue();
+    assertThat(small.isLarge()).isFalse();
+    assertThat(small.tryGrow(MemoryBudget.SMALL + 1)).isFalse();
+    assertThat(both.used()).isEqualTo((32 << 20) + MemoryBudget.SMALL);
+    large.close();
+    assertThat(small.tryGrow(MemoryBudget.SMALL + 1)).isTrue();
+    assertThat(both.used()).isEqualTo(MemoryBudget.SMALL + 1);
+    small.close();
+    small.restart(10);
+    assertThat(both.used()).isEqualTo(10);
+    small.close();
+    assertThat(both.used()).isZero();
+  }
+
+  @Test
+  void aClientLeavesRoomForTheSmallAnswersOfOthers() {
+    MemoryBudget both = new MemoryBudget(8 << 20, 8 << 20);
+    for (int i = 0; i < 10; i++) {
+      MemoryBudget.Client greedy = both.client();
+      int shares = 0;
+      while (greedy.open().tryGrow(100 << 10)) {
+        shares++;
+      }
+      assertThat(shares).isBetween(1, 40);
+      assertThat(both.client().open().tryGrow(100 << 10)).isTrue();
+    }
+  }
+
+  @Test
+  void whoIsCancelledWaitsNoMoreAndGrowsNoMore() {
+    MemoryBudget.Share holder = budget.open();
+    assertThat(holder.tryGrow(100)).isTrue();
+    Waiting first = new Waiting(60);
+    Waiting second = new Waiting(10);
+    holder.shrink(80);
+    assertThat(budget.waiting()).isEqualTo(2);
+    first.share.cancel();
+    assertThat(refusal(() -> Await.answer(first.granted))).isEqualTo(Reason.UNAVAILABLE);
+    Await.answer(second.granted);
+    assertThat(budget.used()).isEqualTo(90);
+    assertThat(refusal(() -> first.share.tryGrow(1))).isEqualTo(Reason.UNAVAILABLE);
+  }
 }

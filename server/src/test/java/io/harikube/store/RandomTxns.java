@@ -11,7 +11,12 @@ import java.util.Random;
 /** Random requests over a few keys, so that they meet each other. */
 final class RandomTxns {
   private static final List<Bytes> KEYS = keys();
-  private static final int LARGE = 20_000;
+  private static final List<Long> EXTREMES =
+      List.of(
+          Long.MIN_VALUE, -2L, -1L, 1L, Long.MAX_VALUE >> 20, Long.MAX_VALUE - 1, Long.MAX_VALUE);
+
+  /** A value of this size does not come with its row. */
+  private static final int LARGE = 150_000;
 
   private final Random random;
   private final Model model;
@@ -86,21 +91,20 @@ final class RandomTxns {
         : random.nextLong(compacted, current + 1);
   }
 
+  private long orExtreme(long number) {
+    return random.nextInt(16) == 0 ? one(EXTREMES) : number;
+  }
+
   private long bound() {
-    return random.nextInt(8) == 0 ? revision() : 0;
+    return orExtreme(random.nextInt(8) == 0 ? revision() : 0);
   }
 
   RangeQuery query() {
-    Target target = random.nextInt(3) == 0 ? one(List.of(Target.values())) : Target.KEY;
-    return query(target);
-  }
-
-  private RangeQuery query(Target target) {
     return new RangeQuery(
         range(),
-        random.nextBoolean() ? random.nextInt(12) : 0,
-        random.nextInt(3) == 0 ? revision() : 0,
-        target,
+        orExtreme(random.nextBoolean() ? random.nextInt(12) : 0),
+        orExtreme(random.nextInt(3) == 0 ? revision() : 0),
+        random.nextInt(3) == 0 ? one(List.of(Target.values())) : Target.KEY,
         one(List.of(Order.values())),
         rarely(),
         rarely(),
@@ -151,7 +155,7 @@ final class RandomTxns {
       return new Txn.Delete(smallRange(), random.nextBoolean());
     }
     if (kind < 18 || depth > 2) {
-      return new Txn.Range(query(Target.KEY));
+      return new Txn.Range(query());
     }
     return new Txn.Nested(txn(depth + 1));
   }

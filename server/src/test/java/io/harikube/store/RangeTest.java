@@ -86,6 +86,22 @@ final class RangeTest {
   }
 
   @Test
+  void theGreatestLimitAndANegativeOneAreNone() {
+    for (long limit : new long[] {Long.MAX_VALUE, Long.MAX_VALUE - 1, -1, Long.MIN_VALUE}) {
+      for (long revision : new long[] {0, 2}) {
+        RangeQuery all = RangeQuery.of(range("b", "d")).withLimit(limit).atRevision(revision);
+        OpResult.Range result = store.range(all);
+        assertThat(keys(result.kvs())).as("limit %s", limit).containsExactly("b", "c");
+        assertThat(result.more()).isFalse();
+        assertThat(result.count()).isEqualTo(2);
+        assertThat(store.range(all.within(range("bb", "bc"))))
+            .as("nothing but keys below and above, limit %s", limit)
+            .isEqualTo(new OpResult.Range(2, List.of(), false, 0));
+      }
+    }
+  }
+
+  @Test
   void keysOnlyLeavesTheValuesAway() {
     assertThat(store.range(keysOnly(range("b", "d"))).kvs())
         .containsExactly(

@@ -60,6 +60,46 @@ final class SortTest {
         });
   }
 
+  /** etcd takes one key more than the limit, in the order of the keys, and sorts these. */
+  @Test
+  void withoutAnOrderTheLimitCutsBeforeTheSort() {
+    RangeQuery query = sorted(Ops.ALL, 2, Target.VERSION, Order.NONE);
+    OpResult.Range result = store.range(query);
+    assertThat(keys(result.kvs())).containsExactly("b", "a");
+    assertThat(result.more()).isTrue();
+    assertThat(result.count()).isEqualTo(4);
+    assertThat(store.txn(new Txn.Range(query)).results()).containsExactly(result);
+    assertThat(keys(store.range(query.atRevision(8)).kvs())).containsExactly("d", "a");
+    RangeQuery bounded =
+        new RangeQuery(Ops.ALL, 2, 0, Target.VERSION, Order.NONE, false, false, -1, 0, 0, 0);
+    assertThat(keys(store.range(bounded).kvs())).containsExactly("b", "d");
+  }
+
+  @Test
+  void keysThatTheOrderDoesNotTellApartComeInTheirOwn() {
+    store.txn(Ops.put("t3", "v"), Ops.put("t1", "v"), Ops.put("t2", "v"));
+    for (Target target : List.of(Target.VERSION, Target.CREATE, Target.MOD, Target.VALUE)) {
+      for (Order order : Order.values()) {
+        RangeQuery query = sorted(Ops.prefix("t"), 0, target, order);
+        assertThat(keys(store.range(query).kvs()))
+            .as("%s %s", target, order)
+            .containsExactly("t1", "t2", "t3");
+        assertThat(keys(store.range(query.withLimit(1)).kvs())).containsExactly("t1");
+      }
+    }
+  }
+
+  @Test
+  void theExtremesOfABound() {
+    check(bounded(Ops.ALL, 0, 0, Long.MAX_VALUE, 0, 0), "a", "b", "c", "d");
+    check(bounded(Ops.ALL, 0, 0, Long.MAX_VALUE - 1, 0, Long.MAX_VALUE), "a", "b", "c", "d");
+    check(bounded(Ops.ALL, 0, Long.MIN_VALUE, 0, -1, 0), "a", "b", "c", "d");
+    check(bounded(Ops.ALL, 0, Long.MAX_VALUE, 0, 0, 0));
+    check(bounded(Ops.ALL, 0, 0, 0, Long.MAX_VALUE, 0));
+    check(bounded(Ops.ALL, 0, 0, -1, 0, 0));
+    check(bounded(Ops.ALL, 0, 0, 0, 0, Long.MIN_VALUE));
+  }
+
   @Test
   void theLimitCutsAfterTheSort() {
     ASCENDING.forEach(

@@ -90,7 +90,7 @@ public final class Model {
     if (at > revision) {
       throw new StoreException(Reason.FUTURE_REVISION, "the revision is not there yet");
     }
-    if (at > 0 && at < compacted) {
+    if (at != 0 && at < (compacted == 0 ? -1 : compacted)) {
       throw new StoreException(Reason.COMPACTED, "the revision has been compacted");
     }
   }
@@ -108,9 +108,14 @@ public final class Model {
         header, answer.map(kv -> query.keysOnly() ? bare(kv) : kv).toList(), more, all.size());
   }
 
-  /** The keys within the revision bounds, sorted. */
+  /**
+   * The keys within the revision bounds, sorted. Where only a target is given and no order, the
+   * limit and one more come first.
+   */
   static List<KeyValue> selected(List<KeyValue> all, RangeQuery query) {
+    boolean cut = query.order() == RangeQuery.Order.NONE && query.limit() > 0;
     return all.stream()
+        .limit(cut && !query.hasRevisionBounds() ? query.limit() + 1 : all.size())
         .filter(kv -> query.minModRevision() == 0 || kv.modRevision() >= query.minModRevision())
         .filter(kv -> query.maxModRevision() == 0 || kv.modRevision() <= query.maxModRevision())
         .filter(
@@ -123,8 +128,8 @@ public final class Model {
         .toList();
   }
 
-  /** The order a query asks for; keys that it does not tell apart may come in any. */
-  public static Comparator<KeyValue> order(RangeQuery query) {
+  /** The order a query asks for; keys that it does not tell apart come in their own. */
+  private static Comparator<KeyValue> order(RangeQuery query) {
     Comparator<KeyValue> order =
         switch (query.target()) {
           case KEY -> Comparator.comparing(KeyValue::key);
@@ -133,7 +138,8 @@ public final class Model {
           case MOD -> Comparator.comparingLong(KeyValue::modRevision);
           case VALUE -> Comparator.comparing(KeyValue::value);
         };
-    return query.order() == RangeQuery.Order.DESCEND ? order.reversed() : order;
+    return (query.order() == RangeQuery.Order.DESCEND ? order.reversed() : order)
+        .thenComparing(KeyValue::key);
   }
 
   private static KeyValue bare(KeyValue kv) {
