@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.testing.Await;
@@ -33,7 +34,7 @@ final class PinsTest {
   void aCopyBeginsBetweenTwoSteps() throws InterruptedException {
     compact().join();
     assertThat(hold()).isFalse();
-    step.get().close();
+    requireNonNull(step.get()).close();
     assertThat(hold()).isTrue();
     assertThat(hold()).isTrue();
     Thread compaction = compact();
@@ -52,7 +53,7 @@ final class PinsTest {
     assertThat(hold()).isFalse();
     pins.release();
     compaction.join();
-    step.get().close();
+    requireNonNull(step.get()).close();
     assertThat(hold()).as("before the compaction that had to wait is done").isFalse();
     pins.rest();
     assertThat(hold()).isTrue();
