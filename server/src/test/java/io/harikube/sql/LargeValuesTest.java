@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
@@ -57,7 +58,7 @@ final class LargeValuesTest {
   /** Not by AssertJ, which would print a megabyte. */
   private void areRight(List<KeyValue> kvs) {
     for (KeyValue kv : kvs) {
-      assertThat(kv.value().equals(values.get(kv.key().toString())))
+      assertThat(Objects.equals(kv.value(), values.get(kv.key().toString())))
           .as("the value of %s", kv.key())
           .isTrue();
     }

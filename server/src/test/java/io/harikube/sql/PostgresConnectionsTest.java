@@ -281,7 +281,7 @@ final class PostgresConnectionsTest {
         SqlStore.dialect(SqlOptions.of(database.endpoint()), StoreMetrics.NONE)) {
       for (String setting :
           List.of("jit off", "enable_indexscan on", "enable_nestloop on", "plan_cache_mode auto")) {
-        String[] parts = setting.split(" ");
+        String[] parts = setting.split(" ", -1);
         assertThat(show(dialect.readers(), parts[0])).isEqualTo(parts[1]);
         assertThat(show(dialect.probes(), parts[0])).isEqualTo(parts[1]);
       }

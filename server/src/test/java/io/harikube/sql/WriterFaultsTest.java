@@ -36,6 +36,8 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 @OnSqlDatabases
 final class WriterFaultsTest {
+  private static final List<Fault> FAULTS = List.of(Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.ERROR);
+
   private final Database database;
 
   WriterFaultsTest(Database database) {
@@ -95,7 +97,7 @@ final class WriterFaultsTest {
                 return Fault.NONE;
               }
               int kind = random.nextInt(60);
-              return kind < 3 ? Fault.values()[1 + kind] : Fault.NONE;
+              return kind < FAULTS.size() ? FAULTS.get(kind) : Fault.NONE;
             })) {
       ConcurrentLinkedQueue<Commit> commits = new ConcurrentLinkedQueue<>();
       store.log().subscribe(commits::add);

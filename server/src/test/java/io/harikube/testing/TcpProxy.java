@@ -92,8 +92,7 @@ public final class TcpProxy implements AutoCloseable {
         Thread.ofVirtual().start(() -> carry(pair, client, pair.server, change));
         Thread.ofVirtual().start(() -> carry(pair, pair.server, client, UnaryOperator.identity()));
       } catch (IOException e) {
-        // The listener is closed, or the server refuses.
-        continue;
+        // The listener is closed, or the server refuses: the next one may be taken.
       }
     }
   }
