@@ -10,12 +10,9 @@ import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * at once afterwards: a batch of any size costs a handful of statements. Only an operation on a
  * range of keys needs the changes written before it can ask the database.
  *
- * <p>Nothing outside of the batch changes before {@link #committed}: a batch that comes to nothing
+ * <p>Nothing outside of the batch changes before its {@link Effects} are done: a batch that comes to nothing
  * is thrown away, and what it was to do is done in another.
  *
  * <p>For the writer's thread alone.
@@ -38,35 +35,22 @@ import org.jspecify.annotations.Nullable;
 final class Batch {
   private static final int CHUNK = 500;
 
-  /** What the values of known keys may weigh; larger ones are left in the database. */
-  private static final long KNOWN_BYTES = 8 << 20;
-
   private final Dialect dialect;
   private final Meta meta;
   private final int eventBytes;
 
-  /**
-   * Keys as they are now, null for a key that there is not; all keys with unwritten changes are
-   * here.
-   */
-  private final Map<Bytes, @Nullable Head> known = new HashMap<>();
+  /** Keys as they are now; all keys with unwritten changes are here. */
+  private final Known known;
 
   private final Map<Long, Boolean> leases = new HashMap<>();
   private final AttributeChanges attributes = new AttributeChanges();
   private final List<LogRow> unwritten = new ArrayList<>();
   private final Map<Bytes, LogRow> unwrittenLive = new LinkedHashMap<>();
 
-  private final Map<StoreMetrics.Count, Long> counts = new EnumMap<>(StoreMetrics.Count.class);
-
-  /** Those of the last job. */
-  private final Map<StoreMetrics.Count, Long> jobCounts = new EnumMap<>(StoreMetrics.Count.class);
-
-  private final List<Runnable> effects = new ArrayList<>();
-  private int effectsBefore;
+  private final Effects effects = new Effects();
   private @Nullable Session session;
   private @Nullable List<Event> events = new ArrayList<>();
   private long weight;
-  private long knownBytes;
   private long revision;
   private long compacted;
   private long compacting;
@@ -83,6 +67,7 @@ final class Batch {
   Batch(Dialect dialect, Meta meta, int eventBytes, boolean hasAttributes) {
     this.hasAttributes = hasAttributes;
     this.dialect = dialect;
+    this.known = new Known(dialect);
     this.meta = meta;
     this.eventBytes = eventBytes;
     this.revision = meta.revision();
@@ -103,7 +88,7 @@ final class Batch {
 
   /** Something is counted once the batch has been committed. */
   void count(StoreMetrics.Count what, long times) {
-    jobCounts.merge(what, times, Long::sum);
+    effects.count(what, times);
   }
 
   /** Something is done once the batch has been committed, by the writer's thread. */
@@ -111,28 +96,9 @@ final class Batch {
     effects.add(effect);
   }
 
-  /** Remembers where a job begins, for {@link #forgetJob}. */
-  void beginJob() {
-    endJob();
-    effectsBefore = effects.size();
-  }
-
-  private void endJob() {
-    jobCounts.forEach((what, times) -> counts.merge(what, times, Long::sum));
-    jobCounts.clear();
-  }
-
-  /** Forgets what the last job was to be followed by: it was refused. */
-  void forgetJob() {
-    jobCounts.clear();
-    effects.subList(effectsBefore, effects.size()).clear();
-  }
-
-  /** The batch has been committed, or has changed nothing: what was to follow it is done. */
-  void committed(StoreMetrics metrics) {
-    endJob();
-    counts.forEach(metrics::count);
-    effects.forEach(Runnable::run);
+  /** What follows the batch. */
+  Effects effects() {
+    return effects;
   }
 
   /** The current revision, the one of the last transaction that is complete. */
@@ -193,28 +159,12 @@ final class Batch {
 
   /** Reads all of {@code keys} that are not known yet. */
   void prefetch(Collection<Bytes> keys) throws SQLException {
-    if (keys.size() <= CHUNK) {
-      fetch(keys);
-      return;
-    }
-    List<Bytes> all = List.copyOf(keys);
-    for (int from = 0; from < all.size(); from += CHUNK) {
-      fetch(all.subList(from, Math.min(from + CHUNK, all.size())));
-    }
-  }
-
-  private void fetch(Collection<Bytes> keys) throws SQLException {
-    long room = Math.max(0, KNOWN_BYTES - knownBytes);
-    dialect.fetch(session(), keys, room, known, hasAttributes ? attributes : null);
-    for (Bytes key : keys) {
-      Head head = known.get(key);
-      knownBytes += head == null ? 0 : head.kv().value().size();
-    }
+    known.fetch(session(), keys, hasAttributes ? attributes : null);
   }
 
   @Nullable KeyValue get(Bytes key) throws SQLException {
     Head head = head(key);
-    return head == null ? null : whole(head);
+    return head == null ? null : Known.whole(session(), head);
   }
 
   /** Whether there is such a key. */
@@ -222,31 +172,9 @@ final class Batch {
     return head(key) != null;
   }
 
-  /** The key with its value, which is read if it was left in the database. */
-  private KeyValue whole(Head head) throws SQLException {
-    KeyValue kv = head.kv();
-    if (head.complete()) {
-      return kv;
-    }
-    PreparedStatement select = session().prepare("SELECT value FROM log WHERE id = ?");
-    select.setLong(1, head.id());
-    try (ResultSet rows = select.executeQuery()) {
-      if (!rows.next()) {
-        throw new SQLException("the log lacks the change " + head.id());
-      }
-      return new KeyValue(
-          kv.key(),
-          kv.createRevision(),
-          kv.modRevision(),
-          kv.version(),
-          Rows.bytes(rows, 1),
-          kv.lease());
-    }
-  }
-
   private @Nullable Head head(Bytes key) throws SQLException {
     Head head = known.get(key);
-    if (head == null && !known.containsKey(key)) {
+    if (head == null && !known.has(key)) {
       prefetch(List.of(key));
       head = known.get(key);
     }
@@ -263,7 +191,7 @@ final class Batch {
     if (range.isSingle()) {
       Head head = head(range.start());
       if (head != null) {
-        into.add(keysOnly ? RangeReader.withoutValue(head.kv()) : whole(head));
+        into.add(keysOnly ? RangeReader.withoutValue(head.kv()) : Known.whole(session(), head));
       }
       return null;
     }
@@ -463,9 +391,8 @@ final class Batch {
     writtenRows += unwritten.size();
     unwritten.clear();
     unwrittenLive.clear();
-    if (known.size() > 16 * CHUNK || knownBytes > KNOWN_BYTES / 2) {
+    if (known.isLarge()) {
       known.clear();
-      knownBytes = 0;
       attributes.clear();
     }
   }

@@ -1,6 +1,5 @@
 package io.harikube.sql;
 
-import io.harikube.log.RareLine;
 import io.harikube.store.Bytes;
 import io.harikube.store.Lease;
 import io.harikube.store.StoreException;
@@ -10,47 +9,21 @@ import java.security.SecureRandom;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-import org.slf4j.event.Level;
 
 /**
  * Leases: rows with the absolute time at which they expire, so that a restart neither lengthens nor
- * shortens them. A thread compares the earliest of these times with the clock and asks the database
- * only when one has come.
+ * shortens them; see {@link LeaseEnds} for who ends them.
  *
  * <p>A lease ends at one revision, with all its keys, unless these are more than {@link
- * #MOST_KEYS}: then it ends in steps, and is gone for everybody from the first on. What cannot be
- * ended is tried again after a pause, and holds up no other.
+ * #MOST_KEYS}: then it ends in steps, and is gone for everybody from the first on.
  */
 final class Leases implements AutoCloseable {
-  private static final Logger LOG = LoggerFactory.getLogger(Leases.class);
-  private static final RareLine NOT_ENDED =
-      new RareLine(
-          LOG,
-          Level.WARN,
-          Duration.ofSeconds(10),
-          "lease {} could not be ended and is tried again: {}");
-  private static final RareLine NOT_READ =
-      new RareLine(
-          LOG,
-          Level.WARN,
-          Duration.ofSeconds(10),
-          "expired leases could not be looked for and are tried again: {}");
-  private static final long TICK_MILLIS = 100;
-  private static final int EXPIRED_AT_ONCE = 100;
   private static final int CHUNK = 1000;
 
   /** How many keys a lease deletes at one revision. */
@@ -59,34 +32,20 @@ final class Leases implements AutoCloseable {
   /** When a lease expires that is being ended in steps; it cannot be kept alive or attached to. */
   private static final long ENDING = -1;
 
-  private static final long FIRST_PAUSE_MILLIS = 500;
-  private static final long LONGEST_PAUSE_MILLIS = 10_000;
 
   private final Dialect dialect;
   private final Writer writer;
   private final InstantSource clock;
   private final int minTtl;
   private final SecureRandom random = new SecureRandom();
-  private final Thread thread = Thread.ofPlatform().daemon().name("leases").unstarted(this::loop);
-
-  /** Leases that could not be ended, with when that is to be tried again; for the thread alone. */
-  private final Map<Long, Pause> paused = new HashMap<>();
-
-  /** No lease expires before this time. */
-  private volatile long earliest;
-
-  private volatile boolean closed;
-
-  private record Pause(long until, long millis) {}
-
-  /** A lease that has expired. */
-  private record Expired(long id, long expiresAt) {}
+  private final LeaseEnds ends;
 
   Leases(Dialect dialect, Writer writer, InstantSource clock, int minTtl) {
     this.dialect = dialect;
     this.writer = writer;
     this.clock = clock;
     this.minTtl = minTtl;
+    this.ends = new LeaseEnds(this, writer, clock);
   }
 
   /** Begins to end leases; none has more time left than it was granted, whatever the clock says. */
@@ -108,12 +67,12 @@ final class Leases implements AutoCloseable {
               }
               return true;
             });
-    thread.start();
+    ends.start();
   }
 
   /** Looks for leases that have expired, whatever is remembered of when the next one does. */
   void look() {
-    earliest = 0;
+    ends.look();
   }
 
   CompletableFuture<Lease> grant(long id, long ttl) {
@@ -133,7 +92,7 @@ final class Leases implements AutoCloseable {
           insert.executeUpdate();
           batch.setLease(chosen, true);
           batch.count(StoreMetrics.Count.LEASES_GRANTED, 1);
-          batch.afterCommit(() -> earliest = Math.min(earliest, expiresAt));
+          batch.afterCommit(() -> ends.expiresAt(expiresAt));
           return new Lease(chosen, granted, expiresAt, List.of());
         });
   }
@@ -232,75 +191,8 @@ final class Leases implements AutoCloseable {
     return new Ended(whole, batch.finish());
   }
 
-  private void loop() {
-    try {
-      while (!closed) {
-        TimeUnit.MILLISECONDS.sleep(TICK_MILLIS);
-        if (clock.millis() >= earliest) {
-          expire();
-        }
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** Ends what has expired; each lease in a job of its own, which only its own failure undoes. */
-  private void expire() {
-    try {
-      long now = clock.millis();
-      Expired last = new Expired(Long.MIN_VALUE, Long.MIN_VALUE);
-      List<Expired> page;
-      do {
-        Expired from = last;
-        page = submit(batch -> expired(batch.session(), now, from)).join();
-        end(page);
-        last = page.isEmpty() ? last : page.getLast();
-      } while (page.size() == EXPIRED_AT_ONCE && !closed);
-      paused.values().removeIf(pause -> pause.until < now - LONGEST_PAUSE_MILLIS);
-      var _ =
-          submit(
-                  batch -> {
-                    long next = first(batch.session());
-                    batch.afterCommit(() -> earliest = next);
-                    return true;
-                  })
-              .join();
-    } catch (CompletionException e) {
-      NOT_READ.write(e.getMessage());
-    } catch (RuntimeException | Error e) {
-      NOT_READ.write(e.toString(), e);
-    }
-  }
-
-  private void end(List<Expired> leases) {
-    long now = clock.millis();
-    Map<Long, CompletableFuture<Long>> ends = new LinkedHashMap<>();
-    for (Expired lease : leases) {
-      Pause pause = paused.get(lease.id);
-      if (pause == null || pause.until <= now) {
-        ends.put(lease.id, end(lease.id));
-      }
-    }
-    ends.forEach(
-        (id, end) -> {
-          try {
-            end.join();
-            paused.remove(id);
-          } catch (CompletionException e) {
-            NOT_ENDED.write(id, e.getMessage());
-            Pause before = paused.get(id);
-            long millis =
-                before == null
-                    ? FIRST_PAUSE_MILLIS
-                    : Math.min(2 * before.millis, LONGEST_PAUSE_MILLIS);
-            paused.put(id, new Pause(now + millis, millis));
-          }
-        });
-  }
-
   /** Ends a lease, unless it has been kept alive since it was found. */
-  private CompletableFuture<Long> end(long id) {
+  CompletableFuture<Long> expire(long id) {
     return submit(
             batch -> {
               Lease lease = read(batch.session(), id);
@@ -311,36 +203,6 @@ final class Leases implements AutoCloseable {
               return end(batch, id);
             })
         .thenCompose(ended -> goOn(id, ended));
-  }
-
-  private static List<Expired> expired(Session session, long now, Expired after)
-      throws SQLException {
-    PreparedStatement select =
-        session.prepare(
-            "SELECT id, expires_at FROM lease WHERE expires_at <= ? AND (expires_at > ? OR"
-                + " (expires_at = ? AND id > ?)) ORDER BY expires_at, id LIMIT ?");
-    select.setLong(1, now);
-    select.setLong(2, after.expiresAt);
-    select.setLong(3, after.expiresAt);
-    select.setLong(4, after.id);
-    select.setInt(5, EXPIRED_AT_ONCE);
-    List<Expired> found = new ArrayList<>();
-    try (ResultSet rows = select.executeQuery()) {
-      while (rows.next()) {
-        found.add(new Expired(rows.getLong(1), rows.getLong(2)));
-      }
-    }
-    return found;
-  }
-
-  private static long first(Session session) throws SQLException {
-    try (ResultSet rows =
-        session
-            .prepare("SELECT coalesce(min(expires_at), 9223372036854775807) FROM lease")
-            .executeQuery()) {
-      rows.next();
-      return rows.getLong(1);
-    }
   }
 
   @Nullable Lease lease(long id, boolean withKeys) throws SQLException {
@@ -406,12 +268,6 @@ final class Leases implements AutoCloseable {
 
   @Override
   public void close() {
-    closed = true;
-    thread.interrupt();
-    try {
-      thread.join();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
+    ends.close();
   }
 }

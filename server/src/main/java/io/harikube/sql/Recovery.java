@@ -4,6 +4,7 @@ import io.harikube.log.RareLine;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,10 +32,12 @@ final class Recovery {
   private static final int FIRST_PAUSE_MILLIS = 10;
   private static final int LONGEST_PAUSE_MILLIS = 1000;
 
+  /** How long jobs wait for a lost database before they are told to come again. */
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(8);
+
   private final Dialect dialect;
   private final WriterConnection connection;
   private final long writerId;
-  private final long began = System.nanoTime();
   private final Meta acknowledged;
   private final long floor;
   private int pause = FIRST_PAUSE_MILLIS;
@@ -53,6 +56,17 @@ final class Recovery {
   /** Another server has taken it. */
   record Taken() implements Found {}
 
+  /** Nobody waits any more. */
+  record GivenUp() implements Found {}
+
+  /** Is told, again and again, that the database has been away for long. */
+  interface Impatient {
+    /**
+     * @param full whether it is there, but has no room
+     */
+    void tell(boolean full);
+  }
+
   /**
    * @param acknowledged what the writer knows to be durable
    * @param floor the highest revision that anybody may have seen
@@ -66,18 +80,29 @@ final class Recovery {
     this.floor = Math.max(floor, acknowledged.revision());
   }
 
-  /** Since when it has been tried, as {@link System#nanoTime}. */
-  long began() {
-    return began;
-  }
-
-  /** Whether the last attempt failed because there is no room. */
-  boolean isFull() {
-    return full;
+  /** Tries until the database can be used, or nobody waits any more. */
+  Found run(BooleanSupplier waiting, Impatient impatient) {
+    long began = System.nanoTime();
+    try {
+      while (waiting.getAsBoolean()) {
+        Found found = attempt();
+        if (found != null) {
+          return found;
+        }
+        if (System.nanoTime() - began > PATIENCE_NANOS) {
+          impatient.tell(full);
+        }
+        TimeUnit.MILLISECONDS.sleep(pause);
+        pause = Math.min(2 * pause, LONGEST_PAUSE_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return new GivenUp();
   }
 
   /** Tries once; answers null if the database cannot be used yet. */
-  @Nullable Found attempt() {
+  private @Nullable Found attempt() {
     try {
       connection.reopen();
       return connection.transaction(this::retake);
@@ -124,11 +149,5 @@ final class Recovery {
     transaction.committed();
     // Also if the answer to the commit of an earlier attempt was lost.
     return new Regained(found, found.revision() > floor);
-  }
-
-  /** Waits before the next attempt. */
-  void pause() throws InterruptedException {
-    TimeUnit.MILLISECONDS.sleep(pause);
-    pause = Math.min(2 * pause, LONGEST_PAUSE_MILLIS);
   }
 }
