@@ -246,8 +246,7 @@ final class PostgresConnector {
      * The one that works for {@code session}; ends the one before, if it is still there: what that
      * has left open in the database would hold the new one up.
      */
-    static @Nullable Backend follow(Session session, @Nullable Backend before)
-        throws SQLException {
+    static @Nullable Backend follow(Session session, @Nullable Backend before) throws SQLException {
       if (before != null) {
         before.end(session);
       }

@@ -55,7 +55,8 @@ final class SqliteDialect implements Dialect {
     this.connector = new SqliteConnector(file);
     this.readers =
         new CheckedReaders(
-            new SessionPool(options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
+            new SessionPool(
+                options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
             this,
             Duration.ofSeconds(2));
     this.probes =
@@ -63,7 +64,8 @@ final class SqliteDialect implements Dialect {
             new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),
             this,
             Duration.ofSeconds(1));
-    this.checkpointer = new SqliteCheckpointer(() -> connector.open(0), options.walBytes(), metrics);
+    this.checkpointer =
+        new SqliteCheckpointer(() -> connector.open(0), options.walBytes(), metrics);
   }
 
   @Override

@@ -99,18 +99,14 @@ final class CheckpointTest {
     AtomicInteger attempts = new AtomicInteger();
     SessionPool.Connector connector =
         () -> {
+          Connection connection = DriverManager.getConnection(url);
           switch (attempts.incrementAndGet()) {
             case 1 -> throw new SQLException("the disk failed");
             case 2 -> throw new StackOverflowError();
-            case 3 -> {
-              Connection closed = DriverManager.getConnection(url);
-              closed.close();
-              return new Session(closed);
-            }
-            default -> {
-              return new Session(DriverManager.getConnection(url));
-            }
+            case 3 -> connection.close();
+            default -> {}
           }
+          return new Session(connection);
         };
     try (Session writer = new Session(DriverManager.getConnection(url));
         SqliteCheckpointer checkpointer =

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.Arrays;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -34,6 +35,12 @@ public final class TcpProxy implements AutoCloseable {
     Pair(Socket client, Socket server) {
       this.client = client;
       this.server = server;
+    }
+
+    void awaitThaw() {
+      while (frozen) {
+        LockSupport.parkNanos(1_000_000);
+      }
     }
 
     void close() {
@@ -105,16 +112,15 @@ public final class TcpProxy implements AutoCloseable {
       InputStream in = from.getInputStream();
       OutputStream out = to.getOutputStream();
       for (int length; (length = in.read(buffer)) >= 0; ) {
-        while (pair.frozen) {
-          LockSupport.parkNanos(1_000_000);
-        }
-        byte[] bytes = java.util.Arrays.copyOf(buffer, length);
+        pair.awaitThaw();
+        byte[] bytes = Arrays.copyOf(buffer, length);
         out.write(change.apply(bytes));
         change = UnaryOperator.identity();
       }
     } catch (IOException e) {
       // The other side learns of it.
     }
+    pair.awaitThaw();
     pair.close();
   }
 
