@@ -279,11 +279,11 @@ final class PostgresConnectionsTest {
     open(database.endpoint()).close();
     try (Dialect dialect =
         SqlStore.dialect(SqlOptions.of(database.endpoint()), StoreMetrics.NONE)) {
-      for (String setting :
-          List.of("jit off", "enable_indexscan on", "enable_nestloop on", "plan_cache_mode auto")) {
-        String[] parts = setting.split(" ");
-        assertThat(show(dialect.readers(), parts[0])).isEqualTo(parts[1]);
-        assertThat(show(dialect.probes(), parts[0])).isEqualTo(parts[1]);
+      for (Readers readers : List.of(dialect.readers(), dialect.probes())) {
+        assertThat(show(readers, "jit")).isEqualTo("off");
+        assertThat(show(readers, "enable_indexscan")).isEqualTo("on");
+        assertThat(show(readers, "enable_nestloop")).isEqualTo("on");
+        assertThat(show(readers, "plan_cache_mode")).isEqualTo("auto");
       }
       assertThat(show(dialect.readers(), "transaction_isolation")).isEqualTo("repeatable read");
       try (Session writer = dialect.connectWriter()) {

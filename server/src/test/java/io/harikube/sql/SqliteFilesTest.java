@@ -67,7 +67,8 @@ final class SqliteFilesTest {
 
   @Test
   void onlyTheOwnerReadsWhatIsMade() throws Exception {
-    Path file = folder.resolve("made/for/it/state.db");
+    Path deep = folder.resolve("made/for/it");
+    Path file = deep.resolve("state.db");
     try (Store store = open(file)) {
       put(store, "a");
       assertThat(keys(store)).containsExactly("a");
@@ -75,7 +76,7 @@ final class SqliteFilesTest {
         assertThat(mode(Path.of(file + suffix))).as(suffix).isEqualTo("rw-------");
       }
     }
-    for (Path made = file.getParent(); !made.equals(folder); made = made.getParent()) {
+    for (Path made : List.of(folder.resolve("made"), folder.resolve("made/for"), deep)) {
       assertThat(mode(made)).isEqualTo("rwx------");
     }
   }
@@ -87,10 +88,11 @@ final class SqliteFilesTest {
       source.put("a", "1");
       source.snapshot(snapshot);
     }
-    Path file = folder.resolve("new/state.db");
+    Path made = folder.resolve("new");
+    Path file = made.resolve("state.db");
     Snapshots.restore(snapshot, SqlOptions.of(new Endpoint.Sqlite(file)));
     assertThat(mode(file)).isEqualTo("rw-------");
-    assertThat(mode(file.getParent())).isEqualTo("rwx------");
+    assertThat(mode(made)).isEqualTo("rwx------");
     try (Store store = open(file)) {
       assertThat(keys(store)).containsExactly("a");
     }
@@ -180,7 +182,8 @@ final class SqliteFilesTest {
     Path log = folder.resolve("log.db");
     execute(log, "PRAGMA journal_mode = WAL", "CREATE TABLE kine (id INTEGER PRIMARY KEY)");
     Path text = Files.writeString(folder.resolve("text"), "this is not a database, but a text");
-    Path etcd = Files.createDirectories(folder.resolve("etcd/member")).getParent();
+    Path etcd = folder.resolve("etcd");
+    Files.createDirectories(etcd.resolve("member"));
     Path open = folder.resolve("open.db");
     List<String> before = names();
     byte[] content = Files.readAllBytes(kine);

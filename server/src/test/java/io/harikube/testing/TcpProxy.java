@@ -100,7 +100,6 @@ public final class TcpProxy implements AutoCloseable {
         Thread.ofVirtual().start(() -> carry(pair, pair.server, client, UnaryOperator.identity()));
       } catch (IOException e) {
         // The listener is closed, or the server refuses.
-        continue;
       }
     }
   }

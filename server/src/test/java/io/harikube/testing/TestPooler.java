@@ -14,19 +14,6 @@ import java.util.Optional;
 /** A pgbouncer in front of a server, which hands out a connection for each transaction. */
 public final class TestPooler implements AutoCloseable {
   private static final Path PROGRAM = Path.of("/usr/sbin/pgbouncer");
-  private static final String SETTINGS =
-      """
-      [databases]
-      * = host=127.0.0.1 port=%d user=postgres
-      [pgbouncer]
-      listen_addr = 127.0.0.1
-      listen_port = %d
-      unix_socket_dir =
-      auth_type = any
-      pool_mode = transaction
-      default_pool_size = 2
-      """;
-
   private final Path folder;
   private final int port;
   private final Process process;
@@ -39,7 +26,20 @@ public final class TestPooler implements AutoCloseable {
       port = free.getLocalPort();
     }
     Path settings =
-        Files.writeString(folder.resolve("pgbouncer.ini"), SETTINGS.formatted(server.port(), port));
+        Files.writeString(
+            folder.resolve("pgbouncer.ini"),
+            """
+            [databases]
+            * = host=127.0.0.1 port=%d user=postgres
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = %d
+            unix_socket_dir =
+            auth_type = any
+            pool_mode = transaction
+            default_pool_size = 2
+            """
+                .formatted(server.port(), port));
     user.own(settings);
     process =
         new ProcessBuilder(user.command(List.of(PROGRAM.toString(), settings.toString())))
