@@ -54,8 +54,7 @@ final class Hashes {
       long from = 0;
       while (from >= 0) {
         long start = from;
-        from =
-            dialect.readers().snapshot((session, _) -> page(session, start, revision, meta, crc));
+        from = dialect.readers().snapshot((session, _) -> page(session, start, revision, meta, crc));
       }
       return keep(
           new Store.Hash((int) crc.getValue(), meta.revision(), revision, meta.compacted()));

@@ -49,8 +49,7 @@ final class SqlLog implements EventLog {
         () ->
             dialect
                 .readers()
-                .snapshot(
-                    (session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
+                .snapshot((session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
   }
 
   private static Page read(
