@@ -103,6 +103,11 @@ final class PostgresProcess {
     return process.parent().map(PostgresProcess::isServer).orElse(true);
   }
 
+  /** Without ceremony, but whole; the data stay. */
+  void halt() throws IOException {
+    end("keep");
+  }
+
   void stop() throws IOException {
     end("delete");
   }

@@ -205,9 +205,13 @@ public final class TestPostgres implements AutoCloseable {
     }
   }
 
-  /** Kills the server, and starts it again as a standby that gets nothing from any primary. */
+  /** Starts the server again, as a standby that gets nothing from any primary. */
   public void becomeStandby() throws IOException {
-    kill9();
+    PostgresProcess running = process;
+    if (running != null) {
+      process = null;
+      running.halt();
+    }
     Path signal = Files.createFile(data.resolve("standby.signal"));
     user.own(signal);
     start();
