@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
  * at once afterwards: a batch of any size costs a handful of statements. Only an operation on a
  * range of keys needs the changes written before it can ask the database.
  *
- * <p>Nothing outside of the batch changes before its {@link Effects} are done: a batch that comes to nothing
- * is thrown away, and what it was to do is done in another.
+ * <p>Nothing outside of the batch changes before its {@link Effects} are done: a batch that comes
+ * to nothing is thrown away, and what it was to do is done in another.
  *
  * <p>For the writer's thread alone.
  */

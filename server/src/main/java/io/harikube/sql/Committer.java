@@ -269,7 +269,9 @@ final class Committer implements AutoCloseable {
       rounds.oneByOne(round.jobs());
     } else {
       // A disk that fails is no fault of the change; one that ends its connection each time is.
-      fail(round.jobs(), Refusals.byDatabase(dialect.isShared() ? Reason.REFUSED : Reason.UNAVAILABLE, e));
+      fail(
+          round.jobs(),
+          Refusals.byDatabase(dialect.isShared() ? Reason.REFUSED : Reason.UNAVAILABLE, e));
     }
   }
 
@@ -353,25 +355,25 @@ final class Committer implements AutoCloseable {
     Recovery.Found found =
         new Recovery(dialect, connection, writerId, meta, floor)
             .run(waiting::goesOn, full -> tellThatItIsAway(lost, full));
-    switch (found) {
+    return switch (found) {
       case Recovery.Regained(Meta now, boolean jump) -> {
         boolean done = committing && !jump && now.commits() == batch.sealed().commits();
         regained(batch, now, jump, done);
         if (done) {
           answer(lost);
         }
-        return done || lost.size() < round.jobs().size();
+        yield done || lost.size() < round.jobs().size();
       }
       case Recovery.Taken _ -> {
         fence();
         fail(lost, Refusals.taken());
-        return true;
+        yield true;
       }
       case Recovery.GivenUp _ -> {
         fail(lost, Refusals.stopping());
-        return true;
+        yield true;
       }
-    }
+    };
   }
 
   private void regained(Batch batch, Meta now, boolean jump, boolean done) {

@@ -128,9 +128,6 @@ interface Dialect extends AutoCloseable {
   /** Deletes rows of the log; answers how many of them there were. */
   int delete(Session session, List<Long> ids) throws SQLException;
 
-  /** Whether the connection is gone, as opposed to a statement that was refused. */
-  boolean isConnectionLost(SQLException e);
-
   /** What {@code e} says of the database. */
   Failure failure(SQLException e);
 

@@ -17,7 +17,8 @@ final class Evaluation {
   private Evaluation() {}
 
   /**
-   * Does {@code jobs} in their order. One that is refused before it has changed anything fails alone.
+   * Does {@code jobs} in their order. One that is refused before it has changed anything fails
+   * alone.
    *
    * @throws Poisoned the job that failed later: the batch is to be undone
    */

@@ -32,7 +32,6 @@ final class Leases implements AutoCloseable {
   /** When a lease expires that is being ended in steps; it cannot be kept alive or attached to. */
   private static final long ENDING = -1;
 
-
   private final Dialect dialect;
   private final Writer writer;
   private final InstantSource clock;

@@ -306,11 +306,6 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public boolean isConnectionLost(SQLException e) {
-    return PostgresConnector.isLost(e);
-  }
-
-  @Override
   public long[] size(Session session) throws SQLException {
     try (ResultSet rows =
         session

@@ -62,6 +62,8 @@ final class Recovery {
   /** Is told, again and again, that the database has been away for long. */
   interface Impatient {
     /**
+     * Tells it.
+     *
      * @param full whether it is there, but has no room
      */
     void tell(boolean full);

@@ -52,7 +52,8 @@ final class SqlLog implements EventLog {
         () ->
             dialect
                 .readers()
-                .snapshot((session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
+                .snapshot(
+                    (session, meta) -> read(session, meta, range, from, to, previous, maxBytes)));
   }
 
   private Page read(

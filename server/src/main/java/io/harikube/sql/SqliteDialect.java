@@ -314,11 +314,6 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
-  public boolean isConnectionLost(SQLException e) {
-    return false;
-  }
-
-  @Override
   public long[] size(Session session) throws SQLException {
     long pageSize = number(session, "PRAGMA page_size");
     long pages = number(session, "PRAGMA page_count");

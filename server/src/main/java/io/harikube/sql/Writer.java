@@ -15,7 +15,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.slf4j.event.Level;
 
 /**
  * The one thread that writes, and the queue of what it is to do. It takes whatever waits there and
@@ -113,8 +112,7 @@ final class Writer implements Committer.Waiting, AutoCloseable {
         break;
       } catch (RuntimeException | Error e) {
         LOG.error("the writer failed after a batch", e);
-        fail(
-            jobs, new StoreException(Reason.UNAVAILABLE, "internal error: " + e.getMessage(), e));
+        fail(jobs, new StoreException(Reason.UNAVAILABLE, "internal error: " + e.getMessage(), e));
       }
       jobs.clear();
     }

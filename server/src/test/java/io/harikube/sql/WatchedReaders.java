@@ -140,6 +140,8 @@ final class WatchedReaders implements Readers {
       rows.next();
       store.number("SELECT pg_terminate_backend(" + rows.getLong(1) + ", 10000)::int");
     }
+    // It is the next statement that notices.
+    session.execute("SELECT 1");
   }
 
   private Session watched(Session session) {
