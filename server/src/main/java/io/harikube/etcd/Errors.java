@@ -4,12 +4,14 @@ import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
+import io.harikube.log.RareLine;
 import io.harikube.store.StoreException;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * The errors of the etcd v3 API. Clients match on code and text, so both are etcd's, to the letter
@@ -96,9 +98,13 @@ final class Errors {
   private static final Status INTERNAL =
       of(Code.INTERNAL, "etcdserver: internal error, see the server's log");
 
-  private static final long MALFORMED_NANOS = 10_000_000_000L;
-  private static final AtomicLong lastMalformed =
-      new AtomicLong(System.nanoTime() - MALFORMED_NANOS);
+  /** Why is in the log: what a database says may name its tables. */
+  private static final Status REFUSED =
+      of(Code.INTERNAL, "etcdserver: the database refused the request, see the server's log");
+
+  private static final RareLine MALFORMED =
+      new RareLine(
+          log, Level.WARN, Duration.ofSeconds(10), "A client has sent what is no request of {}.");
 
   private Errors() {}
 
@@ -108,11 +114,7 @@ final class Errors {
 
   /** Logs that a client has sent what is no request: one line, and not each time. */
   static void malformed(String method) {
-    long now = System.nanoTime();
-    long last = lastMalformed.get();
-    if (now - last > MALFORMED_NANOS && lastMalformed.compareAndSet(last, now)) {
-      log.warn("A client has sent what is no request of {}; this is not logged each time", method);
-    }
+    MALFORMED.write(method);
   }
 
   /**
@@ -145,7 +147,7 @@ final class Errors {
       case TOO_LARGE -> of(Code.RESOURCE_EXHAUSTED, "etcdserver: " + line(refused));
       case UNAVAILABLE -> TIMEOUT;
       case NO_SPACE -> NO_SPACE;
-      case REFUSED -> of(Code.INTERNAL, "etcdserver: " + line(refused));
+      case REFUSED -> REFUSED;
     };
   }
 

@@ -1,12 +1,22 @@
 package io.harikube.sql;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.sql.SQLException;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /** Turns what the database says on a reading connection into what a store says. */
 final class SqlFailures {
+  private static final RareLine FAILED =
+      new RareLine(
+          LoggerFactory.getLogger(SqlFailures.class),
+          Level.WARN,
+          Duration.ofSeconds(10),
+          "the database could not be read: {}");
 
   /** A read. */
   interface Call<T extends @Nullable Object> {
@@ -38,6 +48,7 @@ final class SqlFailures {
             case FULL -> Reason.NO_SPACE;
             case UNAVAILABLE, UNKNOWN -> Reason.UNAVAILABLE;
           };
+      FAILED.write(Sentences.first(e));
       throw new StoreException(reason, "the database could not be read: " + Sentences.first(e), e);
     }
   }

@@ -23,7 +23,8 @@ final class ErrorsTest {
     "LEASE_EXISTS, FAILED_PRECONDITION, etcdserver: lease already exists",
     "TOO_LARGE, RESOURCE_EXHAUSTED, etcdserver: what the store says",
     "UNAVAILABLE, UNAVAILABLE, etcdserver: request timed out",
-    "REFUSED, INTERNAL, etcdserver: what the store says",
+    "NO_SPACE, RESOURCE_EXHAUSTED, etcdserver: mvcc: database space exceeded",
+    "REFUSED, INTERNAL, 'etcdserver: the database refused the request, see the server''s log'",
   })
   void reasons(Reason reason, Code code, String text) {
     var refused = new StoreException(reason, "what the store says\n at some line");
