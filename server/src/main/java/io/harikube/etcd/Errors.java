@@ -102,7 +102,7 @@ final class Errors {
   private static final Status REFUSED =
       of(Code.INTERNAL, "etcdserver: the database refused the request, see the server's log");
 
-  private static final RareLine MALFORMED =
+  private static final RareLine NO_REQUEST =
       new RareLine(
           log, Level.WARN, Duration.ofSeconds(10), "A client has sent what is no request of {}.");
 
@@ -114,7 +114,7 @@ final class Errors {
 
   /** Logs that a client has sent what is no request: one line, and not each time. */
   static void malformed(String method) {
-    MALFORMED.write(method);
+    NO_REQUEST.write(method);
   }
 
   /**

@@ -37,7 +37,6 @@ final class Batch {
 
   private final Dialect dialect;
   private final Meta meta;
-  private final int eventBytes;
 
   /** Keys as they are now; all keys with unwritten changes are here. */
   private final Known known;
@@ -49,8 +48,7 @@ final class Batch {
 
   private final Effects effects = new Effects();
   private @Nullable Session session;
-  private @Nullable List<Event> events = new ArrayList<>();
-  private long weight;
+  private final BatchEvents events;
   private long revision;
   private long compacted;
   private long compacting;
@@ -69,7 +67,7 @@ final class Batch {
     this.dialect = dialect;
     this.known = new Known(dialect);
     this.meta = meta;
-    this.eventBytes = eventBytes;
+    this.events = new BatchEvents(eventBytes);
     this.revision = meta.revision();
     this.compacted = meta.compacted();
     this.compacting = meta.compacting();
@@ -154,7 +152,7 @@ final class Batch {
 
   /** All events of the batch; null if they are too many to keep, or too large. */
   @Nullable List<Event> events() {
-    return events;
+    return events.all();
   }
 
   /** Reads all of {@code keys} that are not known yet. */
@@ -332,19 +330,8 @@ final class Batch {
     unwritten.add(row);
     unwrittenLive.put(after.key(), row);
     dirty = true;
-    if (events != null) {
-      addEvent(events, new Event(after, before), head == null || head.complete());
-    }
+    events.add(new Event(after, before), head == null || head.complete());
     return row.id();
-  }
-
-  private void addEvent(List<Event> all, Event event, boolean complete) {
-    weight += event.weight();
-    if (!complete || weight > eventBytes) {
-      events = null;
-    } else {
-      all.add(event);
-    }
   }
 
   /** Whether the running transaction has changed anything. */

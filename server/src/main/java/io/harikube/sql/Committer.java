@@ -2,7 +2,6 @@ package io.harikube.sql;
 
 import io.harikube.log.RareLine;
 import io.harikube.store.AttributeReader;
-import io.harikube.store.Commit;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
@@ -11,8 +10,6 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -60,8 +57,8 @@ final class Committer implements AutoCloseable {
   private final int eventBytes;
   private final WriterConnection connection;
   private final Waiting waiting;
+  private final Publisher publisher;
   private final Rounds rounds = new Rounds();
-  private final CompletableFuture<String> ended = new CompletableFuture<>();
 
   private volatile Meta meta;
   private boolean housekeeping;
@@ -71,9 +68,6 @@ final class Committer implements AutoCloseable {
   private boolean committing;
 
   private long sealed;
-  private volatile Consumer<Commit> listener = _ -> {};
-  private volatile Consumer<Meta> jumped = _ -> {};
-  private volatile long published;
   private boolean fenced;
 
   /** Those who wait behind the jobs that are being done. */
@@ -112,7 +106,7 @@ final class Committer implements AutoCloseable {
     this.connection = new WriterConnection(dialect, session);
     this.meta = meta;
     this.eventBytes = options.eventBytes();
-    this.published = meta.revision();
+    this.publisher = new Publisher(meta.revision());
   }
 
   /** Looks at the database before the first round. */
@@ -127,23 +121,8 @@ final class Committer implements AutoCloseable {
             });
   }
 
-  void subscribe(Consumer<Commit> newListener) {
-    listener = newListener;
-  }
-
-  /** See {@link Writer#onJump}. */
-  void onJump(Consumer<Meta> newListener) {
-    jumped = newListener;
-  }
-
-  /** The last revision whose events have been handed to the listener; for any thread. */
-  long published() {
-    return published;
-  }
-
-  /** See {@link io.harikube.store.Store#ended}; for any thread. */
-  CompletableFuture<String> ended() {
-    return ended;
+  Publisher publisher() {
+    return publisher;
   }
 
   /** What the database held after the last commit that is known of; for any thread. */
@@ -313,8 +292,7 @@ final class Committer implements AutoCloseable {
     hasAttributes = batch.hasAttributes();
     batch.effects().run(metrics);
     if (now.revision() >= first) {
-      listener.accept(new Commit(first, now.revision(), batch.events()));
-      published = now.revision();
+      publisher.commit(first, now.revision(), batch.events());
     }
   }
 
@@ -387,9 +365,7 @@ final class Committer implements AutoCloseable {
     meta = now;
     if (jump) {
       hasAttributes = true;
-      jumped.accept(now);
-      listener.accept(Commit.jump(now.revision()));
-      published = now.revision();
+      publisher.jump(now);
     }
   }
 
@@ -412,8 +388,7 @@ final class Committer implements AutoCloseable {
       fenced = true;
       String why = "another server has taken this database over; this one has ended";
       LOG.error(why);
-      // Not by this thread, which may be what the listener waits for.
-      Thread.ofVirtual().start(() -> ended.complete(why));
+      publisher.end(why);
     }
   }
 

@@ -57,7 +57,7 @@ final class Writer implements Committer.Waiting, AutoCloseable {
   }
 
   void subscribe(Consumer<Commit> newListener) {
-    committer.subscribe(newListener);
+    committer.publisher().subscribe(newListener);
   }
 
   /**
@@ -66,17 +66,17 @@ final class Writer implements Committer.Waiting, AutoCloseable {
    * done on that database.
    */
   void onJump(Consumer<Meta> newListener) {
-    committer.onJump(newListener);
+    committer.publisher().onJump(newListener);
   }
 
   /** The last revision whose events have been handed to the listener. */
   long published() {
-    return committer.published();
+    return committer.publisher().revision();
   }
 
   /** See {@link io.harikube.store.Store#ended}. */
   CompletableFuture<String> ended() {
-    return committer.ended();
+    return committer.publisher().ended();
   }
 
   /** What the database held after the last commit that this writer knows of. */
