@@ -193,7 +193,7 @@ final class CatchUp {
         boolean previous = watcher.view.previous() && event.revision() > compacted;
         shown.add(previous ? event : Slice.bare(event));
       }
-      return Batch.split(shown, options.messageBytes());
+      return Batch.split(shown, Math.max(options.messageBytes(), pageBytes()));
     } catch (RuntimeException e) {
       log.error("A watch failed and is canceled: {}", watcher.request, e);
       return null;

@@ -224,7 +224,7 @@ final class Dispatcher implements Runnable {
           watcher.stream.sendBack(watcher, from);
           return;
         }
-        missed = Batch.split(page.events(), options.messageBytes());
+        missed = Batch.split(page.events(), options.batchBytes());
       }
       if (watcher.stream.joined(watcher, missed, dispatched)) {
         index.add(watcher);

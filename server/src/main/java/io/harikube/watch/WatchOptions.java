@@ -13,11 +13,11 @@ import java.time.Duration;
  * @param streamBytes the messages that wait for one client; watches of a slower client fall back to
  *     reading the log at its pace
  * @param totalBytes the messages that wait for all clients together
- * @param pageBytes the events that are read from the log at once for a watch that is behind; fewer
- *     if the streams are full
- * @param messageBytes how large a message becomes by putting revisions together, and the pieces of
- *     a message for a client that accepts pieces; of the pages that were read last, small ones are
- *     kept to be shared by watches that are behind together
+ * @param pageBytes the events that are read from the log at once for a watch that is behind, and
+ *     sent as one message, as etcd does; fewer if the streams are full
+ * @param messageBytes how large a message becomes by putting live revisions together, and the
+ *     pieces of a message for a client that accepts pieces; of the pages that were read last, small
+ *     ones are kept to be shared by watches that are behind together
  * @param maxMessageBytes the largest message for a client that did not ask for pieces
  * @param concurrentReads how many catch-ups read the log at the same time
  * @param progressInterval how often idle watches that asked for it are told the revision
@@ -40,6 +40,11 @@ public record WatchOptions(
     if (maxMessageBytes < messageBytes) {
       throw new IllegalArgumentException("maxMessageBytes is less than messageBytes");
     }
+  }
+
+  /** How large the messages are that a page is cut into. */
+  int batchBytes() {
+    return Math.max(pageBytes, messageBytes);
   }
 
   /** The defaults, meant for a heap of 1 GiB. */
