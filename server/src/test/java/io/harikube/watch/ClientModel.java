@@ -201,7 +201,7 @@ final class ClientModel {
     int limit = watch.request.fragment() ? options.messageBytes() : options.maxMessageBytes();
     if (message.events().size() > 1) {
       assertThat(weight).isLessThanOrEqualTo(limit);
-      assertThat(revisions == 1 || weight <= options.messageBytes()).isTrue();
+      assertThat(revisions == 1 || weight <= options.batchBytes()).isTrue();
     }
     if (message.fragment()) {
       inPieces = watch;
