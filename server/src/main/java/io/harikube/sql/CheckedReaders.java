@@ -1,15 +1,16 @@
 package io.harikube.sql;
 
+import io.harikube.log.RareLine;
 import io.harikube.store.StoreException;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * Reads that can be relied upon. Each ends in one of three ways: its connection is given back in no
@@ -19,13 +20,14 @@ import org.slf4j.LoggerFactory;
  */
 final class CheckedReaders implements Readers {
   private static final Logger LOG = LoggerFactory.getLogger(CheckedReaders.class);
-  private static final long LOG_NANOS = TimeUnit.SECONDS.toNanos(10);
+  private static final RareLine BEHIND =
+      new RareLine(
+          LOG, Level.WARN, Duration.ofSeconds(10), "{}; it is asked again on another connection");
   private static final long MAX_PAUSE_MILLIS = 200;
 
   private final Lender lender;
   private final Dialect dialect;
   private final long patienceNanos;
-  private final AtomicLong lastLogged = new AtomicLong(System.nanoTime() - LOG_NANOS);
   private volatile @Nullable Supplier<Meta> acknowledged;
 
   /** The connection leads to a database that lacks what this server has acknowledged. */
@@ -103,7 +105,7 @@ final class CheckedReaders implements Readers {
       try {
         return once(snapshot, attempt, least);
       } catch (Behind e) {
-        log(e);
+        BEHIND.write(e.getMessage());
         if (System.nanoTime() - begin > patienceNanos) {
           throw e;
         }
@@ -159,14 +161,6 @@ final class CheckedReaders implements Readers {
     } catch (SQLException e) {
       LOG.debug("a reading connection is closed: {}", e.getMessage());
       return false;
-    }
-  }
-
-  private void log(Behind e) {
-    long now = System.nanoTime();
-    long last = lastLogged.get();
-    if (now - last >= LOG_NANOS && lastLogged.compareAndSet(last, now)) {
-      LOG.warn("{}; it is asked again on another connection", e.getMessage());
     }
   }
 
