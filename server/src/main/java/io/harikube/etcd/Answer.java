@@ -84,12 +84,35 @@ final class Answer<A> {
     return flow.isEnded();
   }
 
-  /** This thread reads for the answer; it is stopped when nobody waits for that any more. */
-  void readHere() {
-    reader = Thread.currentThread();
-    if (flow.isEnded()) {
-      share.cancel();
+  /** Answers, or throws why it cannot. */
+  interface Work {
+    void run() throws Exception;
+  }
+
+  /** Does work that answers; if it throws, that is the answer. */
+  void attempt(Work work) {
+    try {
+      work.run();
+    } catch (Throwable e) {
+      fail(e);
     }
+  }
+
+  /**
+   * Does work that blocks, on a virtual thread; it is stopped when nobody waits for the answer any
+   * more.
+   */
+  void block(Work work) {
+    Thread.ofVirtual()
+        .name("etcd-call")
+        .start(
+            () -> {
+              reader = Thread.currentThread();
+              if (flow.isEnded()) {
+                share.cancel();
+              }
+              attempt(work);
+            });
   }
 
   /** The one answer of the call. */
@@ -205,7 +228,7 @@ final class Answer<A> {
   private void leave() {
     if (counted.getAndSet(false)) {
       flow.peer().leave(requestBytes);
-      lane.ended();
+      lane.ended(Lane.weight(requestBytes));
     }
   }
 

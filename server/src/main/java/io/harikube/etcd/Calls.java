@@ -21,7 +21,7 @@ final class Calls {
 
   /** Runs the handler on the event loop: it must not block, and answers later. */
   <Q, A> ServerCallHandler<Q, A> async(Handler<Q, A> handler) {
-    return one(handler, false);
+    return one(handler, false, false);
   }
 
   /** Answers with what the handler computes, on the event loop: it must not block. */
@@ -31,7 +31,12 @@ final class Calls {
 
   /** Runs the handler on a virtual thread: it may block, and answer in parts. */
   <Q, A> ServerCallHandler<Q, A> blocking(Handler<Q, A> handler) {
-    return one(handler, true);
+    return one(handler, true, true);
+  }
+
+  /** As {@link #async}, for what reads: it waits with those that read, and not with changes. */
+  <Q, A> ServerCallHandler<Q, A> reading(Handler<Q, A> handler) {
+    return one(handler, true, false);
   }
 
   /** A stream of requests. */
@@ -43,10 +48,10 @@ final class Calls {
     };
   }
 
-  private <Q, A> ServerCallHandler<Q, A> one(Handler<Q, A> handler, boolean blocks) {
+  private <Q, A> ServerCallHandler<Q, A> one(Handler<Q, A> handler, boolean reads, boolean blocks) {
     return (call, _) -> {
       Flow<Q, A> flow = new Flow<>(call, traffic);
-      flow.begin(new One<>(flow, handler, blocks));
+      flow.begin(new One<>(flow, handler, reads, blocks));
       flow.expect();
       return flow;
     };
@@ -56,13 +61,15 @@ final class Calls {
   private static final class One<Q, A> implements Flow.Party<Q> {
     private final Flow<Q, A> flow;
     private final Handler<Q, A> handler;
+    private final boolean reads;
     private final boolean blocks;
     private @Nullable Q request;
     private @Nullable Answer<A> answer;
 
-    One(Flow<Q, A> flow, Handler<Q, A> handler, boolean blocks) {
+    One(Flow<Q, A> flow, Handler<Q, A> handler, boolean reads, boolean blocks) {
       this.flow = flow;
       this.handler = handler;
+      this.reads = reads;
       this.blocks = blocks;
     }
 
@@ -80,9 +87,10 @@ final class Calls {
       } else if (!flow.peer().admit(flow.requestBytes())) {
         flow.close(Errors.TOO_MANY_REQUESTS);
       } else {
-        Answer<A> answering = new Answer<>(flow, flow.peer().lane(blocks));
+        Lane lane = flow.peer().lane(reads);
+        Answer<A> answering = new Answer<>(flow, lane);
         answer = answering;
-        flow.peer().lane(blocks).run(() -> run(asked, answering));
+        lane.run(Lane.weight(flow.requestBytes()), () -> run(asked, answering));
       }
     }
 
@@ -90,24 +98,9 @@ final class Calls {
       if (answering.isCancelled()) {
         answering.fail(Errors.CANCELED);
       } else if (blocks) {
-        Thread.ofVirtual()
-            .name("etcd-call")
-            .start(
-                () -> {
-                  answering.readHere();
-                  handle(asked, answering);
-                });
+        answering.block(() -> handler.handle(asked, answering));
       } else {
-        handle(asked, answering);
-      }
-    }
-
-    /** A handler that throws has not answered. */
-    private void handle(Q asked, Answer<A> answering) {
-      try {
-        handler.handle(asked, answering);
-      } catch (Throwable e) {
-        answering.fail(e);
+        answering.attempt(() -> handler.handle(asked, answering));
       }
     }
 

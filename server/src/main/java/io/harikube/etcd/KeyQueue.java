@@ -93,23 +93,30 @@ final class KeyQueue {
         null);
   }
 
+  /** A condition: the queue has no key. */
+  static Txn.Compare empty(Bytes prefix) {
+    return new Txn.Compare(
+        KeyRange.prefix(prefix), Txn.Compare.Target.CREATE, Txn.Compare.Relation.EQUAL, 0, null);
+  }
+
   static Txn.Put put(Bytes key, Bytes value, long lease) {
     return new Txn.Put(key, value, lease, false, false, false);
   }
 
   /** The query for the key of the queue that was created first. */
   static RangeQuery first(Bytes prefix) {
-    return byCreation(prefix, RangeQuery.Order.ASCEND, 0);
+    return byCreation(prefix, RangeQuery.Order.ASCEND, false, 0);
   }
 
-  private static RangeQuery byCreation(Bytes prefix, RangeQuery.Order order, long maxCreate) {
+  private static RangeQuery byCreation(
+      Bytes prefix, RangeQuery.Order order, boolean keysOnly, long maxCreate) {
     return new RangeQuery(
         KeyRange.prefix(prefix),
         1,
         0,
         RangeQuery.Target.CREATE,
         order,
-        false,
+        keysOnly,
         false,
         0,
         0,
@@ -131,7 +138,7 @@ final class KeyQueue {
   void awaitTurn(Bytes prefix, long revision, Answer<?> call) throws InterruptedException {
     while (true) {
       OpResult.Range before =
-          range(byCreation(prefix, RangeQuery.Order.DESCEND, revision - 1), call);
+          range(byCreation(prefix, RangeQuery.Order.DESCEND, true, revision - 1), call);
       KeyValue last = only(before);
       if (last == null) {
         return;

@@ -17,10 +17,13 @@ import io.harikube.store.RangeQuery;
 import io.harikube.store.Selectors;
 import io.harikube.store.Store;
 import io.harikube.store.Txn;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /**
  * etcd's KV service. Changes are handed to the store from the event loop and answered by the
- * store's thread; ranges block, each on its own virtual thread.
+ * store's thread; ranges block, each on its own virtual thread, and so does whatever else reads
+ * more than a key.
  */
 final class KvService {
   private final Store store;
@@ -47,7 +50,7 @@ final class KvService {
 
   ServerServiceDefinition bind(Calls calls) {
     return ServerServiceDefinition.builder("etcdserverpb.KV")
-        .addMethod(EtcdApi.RANGE, calls.blocking(this::range))
+        .addMethod(EtcdApi.RANGE, calls.reading(this::range))
         .addMethod(EtcdApi.RANGE_STREAM, calls.blocking(this::rangeStream))
         .addMethod(EtcdApi.PUT, calls.async(this::put))
         .addMethod(EtcdApi.DELETE_RANGE, calls.async(this::delete))
@@ -58,11 +61,43 @@ final class KvService {
 
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
-    OpResult.Range result = store.range(query(request), answer.share());
+    if (selects(request) || !request.getRangeEnd().isEmpty()) {
+      answer.block(() -> scan(query(request), answer));
+      return;
+    }
+    RangeQuery query = query(request);
+    if (!query.isPoint()) {
+      answer.block(() -> scan(query, answer));
+      return;
+    }
+    CompletableFuture<OpResult.@Nullable Range> point = store.get(query, answer.share());
+    var _ =
+        point.whenComplete(
+            (found, failure) -> {
+              if (failure != null) {
+                answer.fail(failure);
+              } else if (found != null) {
+                answer.sendWhen(CompletableFuture.completedFuture(found), this::response);
+              } else {
+                answer.block(() -> scan(query, answer));
+              }
+            });
+  }
+
+  private void scan(RangeQuery query, Answer<RangeResponse> answer) {
+    OpResult.Range result = store.range(query, answer.share());
     if (answer.isCancelled()) {
       throw RequestCheck.refuse(Errors.CANCELED);
     }
-    answer.send(TxnWire.range(result, headers.at(result.revision())));
+    answer.send(response(result));
+  }
+
+  private RangeResponse response(OpResult.Range result) {
+    return TxnWire.range(result, headers.at(result.revision()));
+  }
+
+  private static boolean selects(RangeRequest request) {
+    return !request.getLabelSelector().isEmpty() || !request.getFieldSelector().isEmpty();
   }
 
   /**
@@ -71,12 +106,11 @@ final class KvService {
    */
   private RangeQuery query(RangeRequest request) {
     RangeQuery query = TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
-    String labels = request.getLabelSelector();
-    String fields = request.getFieldSelector();
-    if (labels.isEmpty() && fields.isEmpty()) {
+    if (!selects(request)) {
       return query;
     }
-    Selectors.Selected selected = selectors.select(query.range(), labels, fields);
+    Selectors.Selected selected =
+        selectors.select(query.range(), request.getLabelSelector(), request.getFieldSelector());
     return query.within(selected.range()).filtered(selected.filter());
   }
 
@@ -132,13 +166,19 @@ final class KvService {
         alarms.refuseChange();
       }
     }
+    Txn txn = TxnWire.txn(request);
+    if (txn.isReadOnly()) {
+      answer.block(() -> answer.send(response(store.read(txn, answer.share()))));
+      return;
+    }
     quota.admit(
         Quota.cost(request),
         answer,
-        () ->
-            answer.sendWhen(
-                store.txn(TxnWire.txn(request), answer.share()),
-                result -> TxnWire.txn(result, headers.at(result.revision()))));
+        () -> answer.sendWhen(store.txn(txn, answer.share()), this::response));
+  }
+
+  private TxnResponse response(OpResult.Txn result) {
+    return TxnWire.txn(result, headers.at(result.revision()));
   }
 
   private void compact(CompactionRequest request, Answer<CompactionResponse> answer) {

@@ -7,9 +7,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Where the requests of one connection wait for being handed to the store, each lane for one kind
- * of them. All lanes of a kind together hand over about as many at the same time as there is use
- * for: the more others have running, the fewer a lane may have, though always a few. So a request
- * waits for those of its own connection, and not for all that others have asked.
+ * of them. All lanes of a kind together hand over about as much at the same time as there is use
+ * for: the more others have running, the less a lane may have, though always a little. So a request
+ * waits for those of its own connection, and not for all that others have asked. A request counts
+ * as many times as it is {@link #weight large}.
  *
  * <p>Guarded by its own lock, under which no other is taken.
  */
@@ -30,9 +31,14 @@ final class Lane {
     }
   }
 
+  /** What a request that counts once may have, in bytes. */
+  private static final int LIGHT_BYTES = 8 << 10;
+
+  private record Waiting(int weight, Runnable task) {}
+
   private final Kind kind;
   private final Peer peer;
-  private final ArrayDeque<Runnable> waiting = new ArrayDeque<>();
+  private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
   private int running;
 
   Lane(Kind kind, Peer peer) {
@@ -40,14 +46,19 @@ final class Lane {
     this.peer = peer;
   }
 
+  /** How often a request of so many bytes counts. */
+  static int weight(int requestBytes) {
+    return 1 + requestBytes / LIGHT_BYTES;
+  }
+
   /** Runs a task on the event loop, which is this thread: now, or after others have ended. */
-  void run(Runnable task) {
+  void run(int weight, Runnable task) {
     synchronized (this) {
-      if (!mayRun()) {
-        waiting.add(task);
+      if (!waiting.isEmpty() || !mayRun()) {
+        waiting.add(new Waiting(weight, task));
         return;
       }
-      begin();
+      begin(weight);
     }
     task.run();
   }
@@ -56,24 +67,25 @@ final class Lane {
     return running < kind.few || running < kind.most - kind.running.get();
   }
 
-  private void begin() {
-    running++;
-    kind.running.incrementAndGet();
+  private void begin(int weight) {
+    running += weight;
+    kind.running.addAndGet(weight);
   }
 
   /** A task has ended. */
-  void ended() {
+  void ended(int weight) {
     List<Runnable> next;
-    kind.running.decrementAndGet();
+    kind.running.addAndGet(-weight);
     synchronized (this) {
-      running--;
+      running -= weight;
       if (waiting.isEmpty()) {
         return;
       }
       next = new ArrayList<>();
       while (!waiting.isEmpty() && mayRun()) {
-        next.add(waiting.remove());
-        begin();
+        Waiting first = waiting.remove();
+        next.add(first.task);
+        begin(first.weight);
       }
     }
     next.forEach(peer::onLoop);

@@ -13,7 +13,8 @@ import java.time.Duration;
  * @param requestBytes their memory
  * @param runningReads of these, those that read the store at the same time; the others wait, each
  *     connection's on its own
- * @param runningChanges and those that are handed to the writer of the store
+ * @param runningChanges and those that are handed to the writer of the store; large ones count more
+ *     than once
  * @param unfinishedBytes the bytes of messages that have not come to their end
  * @param patience how long a client may take nothing of what it is sent, or send nothing of a
  *     message that it has begun

@@ -45,18 +45,18 @@ final class LockService {
     long lease = queue.lease(request.getLease());
     Bytes key = KeyQueue.key(prefix, lease);
     RangeQuery mine = RangeQuery.of(KeyRange.single(key));
-    Txn.Range owner = new Txn.Range(KeyQueue.first(prefix));
+    // Who waits, and for whom, is found out by reading: there may be thousands.
+    Txn alone = new Txn(List.of(KeyQueue.empty(prefix)), List.of(), List.of());
     OpResult.Txn entered =
         queue.txn(
             new Txn(
                 List.of(KeyQueue.created(key, 0)),
-                List.of(KeyQueue.put(key, Bytes.EMPTY, lease), owner),
-                List.of(new Txn.Range(mine), owner)),
+                List.of(KeyQueue.put(key, Bytes.EMPTY, lease), new Txn.Nested(alone)),
+                List.of(new Txn.Range(mine))),
             answer);
     KeyValue before = entered.succeeded() ? null : KeyQueue.only(entered.results().getFirst());
     long revision = before == null ? entered.revision() : before.createRevision();
-    KeyValue first = KeyQueue.only(entered.results().getLast());
-    if (first == null || first.createRevision() == revision) {
+    if (entered.results().getLast() instanceof OpResult.Txn wasEmpty && wasEmpty.succeeded()) {
       answer.send(locked(key, entered.revision()));
       return;
     }

@@ -34,6 +34,7 @@ import org.jspecify.annotations.Nullable;
 public final class OpsServer implements AutoCloseable {
   private static final int THREADS = 32;
   private static final Duration DEADLINE = Duration.ofSeconds(5);
+  private static final ExpositionFormats FORMATS = ExpositionFormats.init();
   private static final String VERSIONS =
       "{\"etcdserver\":\"%s\",\"etcdcluster\":\"%s\",\"storage\":\"%s\"}"
           .formatted(Version.ETCD, Version.CLUSTER, Version.CLUSTER);
@@ -96,8 +97,9 @@ public final class OpsServer implements AutoCloseable {
       server.createContext("/" + kind, Http.get(exchange -> health.checks(exchange, kind)));
     }
     server.createContext("/version", Http.get(exact("/version", OpsServer::version)));
+    SharedPage<Form> pages = new SharedPage<>(form -> page(form, metrics));
     server.createContext(
-        "/metrics", Http.get(exact("/metrics", exchange -> metrics(exchange, metrics))));
+        "/metrics", Http.get(exact("/metrics", exchange -> metrics(exchange, pages))));
     server.createContext("/", Http.get(Http::notFound));
     server.start();
   }
@@ -118,30 +120,46 @@ public final class OpsServer implements AutoCloseable {
     Http.answer(exchange, 200, "application/json", VERSIONS);
   }
 
-  private static void metrics(HttpExchange exchange, Metrics metrics) throws IOException {
+  /** How a client takes the metrics. */
+  private record Form(ExpositionFormatWriter writer, boolean gzip) {}
+
+  private static void metrics(HttpExchange exchange, SharedPage<Form> pages) throws IOException {
     @Nullable String accept = exchange.getRequestHeaders().getFirst("Accept");
-    ExpositionFormats formats = ExpositionFormats.init();
-    ExpositionFormatWriter writer = formats.findWriter(accept);
+    ExpositionFormatWriter writer = FORMATS.findWriter(accept);
     if (!writer.isAvailable()) {
       // Who asks for protobuf takes text as well.
-      writer = formats.getPrometheusTextFormatWriter();
-    }
-    ByteArrayOutputStream scrape = new ByteArrayOutputStream(64 << 10);
-    writer.write(scrape, metrics.scrape());
-    byte[] text = scrape.toByteArray();
-    if (writer.getContentType().startsWith("text/plain")) {
-      text = GoNumbers.rewrite(text);
+      writer = FORMATS.getPrometheusTextFormatWriter();
     }
     @Nullable String encodings = exchange.getRequestHeaders().getFirst("Accept-Encoding");
-    if (encodings != null && encodings.contains("gzip")) {
-      exchange.getResponseHeaders().set("Content-Encoding", "gzip");
-      ByteArrayOutputStream body = new ByteArrayOutputStream(text.length / 4);
-      try (GZIPOutputStream gzip = new GZIPOutputStream(body)) {
-        gzip.write(text);
-      }
-      text = body.toByteArray();
+    Form form = new Form(writer, encodings != null && encodings.contains("gzip"));
+    byte[] page;
+    try {
+      page = pages.get(form);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return;
     }
-    Http.answer(exchange, 200, writer.getContentType(), text);
+    if (form.gzip) {
+      exchange.getResponseHeaders().set("Content-Encoding", "gzip");
+    }
+    Http.answer(exchange, 200, writer.getContentType(), page);
+  }
+
+  private static byte[] page(Form form, Metrics metrics) throws IOException {
+    ByteArrayOutputStream scrape = new ByteArrayOutputStream(64 << 10);
+    form.writer.write(scrape, metrics.scrape());
+    byte[] text = scrape.toByteArray();
+    if (form.writer.getContentType().startsWith("text/plain")) {
+      text = GoNumbers.rewrite(text);
+    }
+    if (!form.gzip) {
+      return text;
+    }
+    ByteArrayOutputStream body = new ByteArrayOutputStream(text.length / 4);
+    try (GZIPOutputStream gzip = new GZIPOutputStream(body)) {
+      gzip.write(text);
+    }
+    return body.toByteArray();
   }
 
   public InetSocketAddress address() {

@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -62,10 +63,8 @@ interface Dialect extends AutoCloseable {
    */
   void floor(Supplier<Meta> acknowledged);
 
-  /** Reads one key. */
-  default Point point(Bytes key) throws SQLException {
-    return readers().single(session -> Point.read(session, key));
-  }
+  /** Reads one key; see {@link Points#read}. */
+  CompletableFuture<@Nullable Point> point(Bytes key);
 
   /**
    * Reads keys as they are now.

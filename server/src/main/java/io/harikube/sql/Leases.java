@@ -78,17 +78,15 @@ final class Leases implements AutoCloseable {
     long granted = Math.max(ttl, minTtl);
     return submit(
         batch -> {
-          long chosen = id != 0 ? id : freeId(batch);
-          if (read(batch.session(), chosen) != null) {
-            throw new StoreException(Reason.LEASE_EXISTS, "there is a lease " + chosen);
-          }
           long expiresAt = clock.millis() + granted * 1000;
-          PreparedStatement insert =
-              batch.session().prepare("INSERT INTO lease (id, ttl, expires_at) VALUES (?, ?, ?)");
-          insert.setLong(1, chosen);
-          insert.setLong(2, granted);
-          insert.setLong(3, expiresAt);
-          insert.executeUpdate();
+          long chosen = id;
+          if (id != 0 && !insert(batch, id, granted, expiresAt)) {
+            throw new StoreException(Reason.LEASE_EXISTS, "there is a lease " + id);
+          }
+          while (chosen == 0) {
+            long free = random.nextLong(1, Long.MAX_VALUE);
+            chosen = insert(batch, free, granted, expiresAt) ? free : 0;
+          }
           batch.setLease(chosen, true);
           batch.count(StoreMetrics.Count.LEASES_GRANTED, 1);
           batch.afterCommit(() -> ends.expiresAt(expiresAt));
@@ -96,12 +94,18 @@ final class Leases implements AutoCloseable {
         });
   }
 
-  private long freeId(Batch batch) throws SQLException {
-    long id;
-    do {
-      id = random.nextLong(1, Long.MAX_VALUE);
-    } while (read(batch.session(), id) != null);
-    return id;
+  /** Answers false if there is a lease with that id. */
+  private static boolean insert(Batch batch, long id, long ttl, long expiresAt)
+      throws SQLException {
+    PreparedStatement insert =
+        batch
+            .session()
+            .prepare(
+                "INSERT INTO lease (id, ttl, expires_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    insert.setLong(1, id);
+    insert.setLong(2, ttl);
+    insert.setLong(3, expiresAt);
+    return insert.executeUpdate() > 0;
   }
 
   /** Whether keys can be attached to a lease. */

@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -42,7 +43,8 @@ final class PostgresDialect implements Dialect {
   private final PostgresWatch watch;
   private final CheckedReaders readers;
   private final CheckedReaders probes;
-  private final SharedPoints points;
+  private final CheckedReaders pointReaders;
+  private final Points points;
 
   /** The process that worked for the writer's last connection. */
   private PostgresConnector.@Nullable Backend writer;
@@ -51,13 +53,17 @@ final class PostgresDialect implements Dialect {
     this.endpoint = (Endpoint.Postgres) options.endpoint();
     this.connector = new PostgresConnector(endpoint);
     this.watch = new PostgresWatch(connector);
-    this.readers =
-        new CheckedReaders(
-            new PostgresPool(connector, watch, options), this, Duration.ofSeconds(2));
+    Lender pool = new PostgresPool(connector, watch, options);
+    int forPoints = PostgresPoints.connections(options.readers());
+    Lender others = forPoints == 0 ? pool : new BoundedLender(pool, options.readers() - forPoints);
+    this.readers = new CheckedReaders(others, this, Duration.ofSeconds(2));
+    this.pointReaders = new CheckedReaders(pool, this, Duration.ofSeconds(2));
     this.probes =
         new CheckedReaders(
             new SessionPool(1, 2_000, this::connectProbe), this, Duration.ofSeconds(1));
-    this.points = new SharedPoints(readers);
+    this.points =
+        new Points(
+            pointReaders, Math.max(1, forPoints), PostgresPoints.MOST_KEYS, PostgresPoints::read);
   }
 
   /** With an answer soon or none. */
@@ -142,6 +148,7 @@ final class PostgresDialect implements Dialect {
   @Override
   public void floor(Supplier<Meta> acknowledged) {
     readers.floor(acknowledged);
+    pointReaders.floor(acknowledged);
     probes.floor(acknowledged);
   }
 
@@ -166,9 +173,8 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
-  public Point point(Bytes key) throws SQLException {
-    Point point = points.read(key);
-    return point == null ? Dialect.super.point(key) : point;
+  public CompletableFuture<@Nullable Point> point(Bytes key) {
+    return points.read(key);
   }
 
   @Override
@@ -347,6 +353,7 @@ final class PostgresDialect implements Dialect {
 
   @Override
   public void close() {
+    points.close();
     watch.close();
     probes.close();
     readers.close();

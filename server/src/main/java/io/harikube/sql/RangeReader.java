@@ -10,6 +10,7 @@ import io.harikube.store.StoreException.Reason;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -38,7 +39,11 @@ final class RangeReader {
       try {
         return attempt(query, share);
       } catch (Collector.Overflow overflow) {
-        restart(share, overflow);
+        if (query.isPoint()) {
+          share.restart(overflow.bytes);
+        } else {
+          restart(share, overflow);
+        }
       } catch (Reading.TakenOver _) {
         // It is read again, all of it.
       }
@@ -52,8 +57,9 @@ final class RangeReader {
   }
 
   private OpResult.Range attempt(RangeQuery query, MemoryBudget.Share share) throws SQLException {
-    if (query.range().isSingle() && !query.countOnly() && !query.hasRevisionBounds()) {
-      OpResult.Range answer = point(query, share);
+    if (query.isPoint()) {
+      Point point = dialect.readers().single(session -> Point.read(session, query.range().start()));
+      OpResult.Range answer = answer(point, query, share);
       if (answer != null) {
         return answer;
       }
@@ -138,11 +144,24 @@ final class RangeReader {
             });
   }
 
+  /** See {@code Store.get}. */
+  CompletableFuture<OpResult.@Nullable Range> get(RangeQuery query, MemoryBudget.Share share) {
+    return dialect
+        .point(query.range().start())
+        .thenApply(
+            point -> {
+              try {
+                return point == null ? null : answer(point, query, share);
+              } catch (Collector.Overflow e) {
+                // There is room for it later, and whoever waits for that has a thread to wait with.
+                return null;
+              }
+            });
+  }
+
   /** Answers null if the key has changed since the revision that is asked for. */
-  private OpResult.@Nullable Range point(RangeQuery query, MemoryBudget.Share share)
-      throws SQLException {
-    Bytes key = query.range().start();
-    Point point = dialect.point(key);
+  private static OpResult.@Nullable Range answer(
+      Point point, RangeQuery query, MemoryBudget.Share share) {
     check(query.revision(), point.revision(), point.compacted());
     Head head = point.head();
     if (query.revision() > 0
@@ -153,9 +172,12 @@ final class RangeReader {
     if (head == null) {
       return new OpResult.Range(point.revision(), List.of(), false, 0);
     }
-    Collector collector = new Collector(share, 0);
-    collector.add(query.keysOnly() ? withoutValue(head.kv()) : head.kv());
-    return new OpResult.Range(point.revision(), collector.kvs(), false, 1);
+    KeyValue kv = query.keysOnly() ? withoutValue(head.kv()) : head.kv();
+    // Just that: there is always room for a small answer, and nowhere near as much for a large one.
+    if (!share.tryGrow(kv.weight())) {
+      throw new Collector.Overflow(kv.weight(), kv.weight() > share.capacity());
+    }
+    return new OpResult.Range(point.revision(), List.of(kv), false, 1);
   }
 
   static KeyValue withoutValue(KeyValue kv) {

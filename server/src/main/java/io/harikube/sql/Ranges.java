@@ -179,23 +179,31 @@ final class Ranges {
       throws SQLException {
     KeyRange range = query.range();
     boolean cut = query.cutsBeforeSorting();
+    boolean byValue = query.target() == RangeQuery.Target.VALUE;
     long rows = query.limit() > 0 ? query.limit() + 1 : Long.MAX_VALUE;
     String first = cut ? " ORDER BY key LIMIT ?" : "";
-    String heads =
+    String keys =
         revision == 0
-            ? "(SELECT key, id FROM live WHERE " + Rows.condition("key", range) + first + ")"
-            : "(SELECT h.key, " + AT + " AS id FROM (" + heads(range) + first + ") h)";
+            ? "SELECT * FROM live WHERE " + Rows.condition("key", range) + first
+            : "SELECT l.* FROM (SELECT h.key, "
+                + AT
+                + " AS id FROM ("
+                + heads(range)
+                + first
+                + ") h) w CROSS JOIN log l WHERE l.id = w.id";
+    // The values of those that are not wanted are not looked at, unless it is these that decide.
+    String chosen = " ORDER BY " + order(query) + (query.limit() > 0 ? " LIMIT ?" : "");
     PreparedStatement select =
         session.prepare(
             "SELECT "
-                + Values.columns("l", query.keysOnly())
-                + " FROM "
-                + heads
-                + " w CROSS JOIN log l WHERE l.id = w.id"
-                + " AND l.id >= ? AND l.id < ? AND l.create_revision >= ? AND l.create_revision <= ?"
-                + " ORDER BY "
-                + order(query)
-                + (query.limit() > 0 ? " LIMIT ?" : ""));
+                + Values.columns("v", query.keysOnly())
+                + " FROM (SELECT key, id, create_revision, version, lease FROM ("
+                + keys
+                + ") v WHERE id >= ? AND id < ? AND create_revision >= ? AND create_revision <= ?"
+                + (byValue ? "" : chosen)
+                + ") v"
+                + (byValue || !query.keysOnly() ? " LEFT JOIN log l ON l.id = v.id" : "")
+                + (byValue ? chosen : " ORDER BY " + order(query)));
     select.setFetchSize(FETCH_ROWS);
     int next = Values.bind(select, query.keysOnly(), Math.min(rows, FETCH_ROWS));
     next =
@@ -232,14 +240,14 @@ final class Ranges {
   private static String order(RangeQuery query) {
     String column =
         switch (query.target()) {
-          case KEY -> "w.key";
-          case VERSION -> "l.version";
-          case CREATE -> "l.create_revision";
-          case MOD -> Ids.revisionOf("l.id");
+          case KEY -> "v.key";
+          case VERSION -> "v.version";
+          case CREATE -> "v.create_revision";
+          case MOD -> Ids.revisionOf("v.id");
           case VALUE -> "l.value";
         };
     String direction = query.order() == RangeQuery.Order.DESCEND ? " DESC" : "";
-    return column + direction + (query.target() == RangeQuery.Target.KEY ? "" : ", w.key");
+    return column + direction + (query.target() == RangeQuery.Target.KEY ? "" : ", v.key");
   }
 
   /** The number of keys in a range, now. */

@@ -46,6 +46,16 @@ record Reading(Meta meta, long at) {
     }
   }
 
+  /**
+   * Lets others read who have waited for a virtual thread's processor: nobody takes it from one
+   * that does not wait. Ends the reading if nobody waits for it any more.
+   */
+  @SuppressWarnings("ThreadPriorityCheck") // It is not for what is right, but for what is fair.
+  static void takeTurns() {
+    requireWanted();
+    Thread.yield();
+  }
+
   /** Ends the reading between two snapshots if nobody waits for it any more. */
   static void requireWanted() {
     if (Thread.currentThread().isInterrupted()) {

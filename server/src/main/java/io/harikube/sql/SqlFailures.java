@@ -5,6 +5,7 @@ import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -42,14 +43,29 @@ final class SqlFailures {
     try {
       return call.run();
     } catch (SQLException e) {
-      Reason reason =
-          switch (dialect.failure(e)) {
-            case REFUSED -> Reason.REFUSED;
-            case FULL -> Reason.NO_SPACE;
-            case UNAVAILABLE, UNKNOWN -> Reason.UNAVAILABLE;
-          };
-      FAILED.write(Sentences.first(e));
-      throw new StoreException(reason, "the database could not be read: " + Sentences.first(e), e);
+      throw of(e);
     }
+  }
+
+  /** What a read that was not waited for has failed with. */
+  StoreException of(Throwable failure) {
+    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    return switch (cause) {
+      case StoreException e -> e;
+      case SQLException e -> of(e);
+      case null, default ->
+          new StoreException(Reason.UNAVAILABLE, "internal error: " + failure, failure);
+    };
+  }
+
+  private StoreException of(SQLException e) {
+    Reason reason =
+        switch (dialect.failure(e)) {
+          case REFUSED -> Reason.REFUSED;
+          case FULL -> Reason.NO_SPACE;
+          case UNAVAILABLE, UNKNOWN -> Reason.UNAVAILABLE;
+        };
+    FAILED.write(Sentences.first(e));
+    return new StoreException(reason, "the database could not be read: " + Sentences.first(e), e);
   }
 }

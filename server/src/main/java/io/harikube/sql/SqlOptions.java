@@ -6,7 +6,8 @@ import java.time.Duration;
  * How a store works.
  *
  * @param endpoint the database
- * @param readers how many connections read at the same time
+ * @param readers how many connections read at the same time; SQLite has others for single keys,
+ *     PostgreSQL takes some of these for them
  * @param batchOperations how many transactions one commit takes at the most
  * @param eventBytes how many bytes of events of one commit are kept in memory for watchers; more
  *     are read back from the log
@@ -88,7 +89,7 @@ public record SqlOptions(
   public static SqlOptions of(Endpoint endpoint) {
     return new SqlOptions(
         endpoint,
-        4,
+        endpoint instanceof Endpoint.Postgres ? 6 : 4,
         512,
         16 << 20,
         500,

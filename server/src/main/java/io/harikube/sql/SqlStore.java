@@ -52,6 +52,7 @@ public final class SqlStore implements Store {
   private final Writer writer;
   private final SqlFailures failures;
   private final RangeReader ranges;
+  private final TxnReader transactions;
   private final Compactor compactor;
   private final Leases leases;
   private final SqlLog log;
@@ -82,6 +83,9 @@ public final class SqlStore implements Store {
     Pins pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);
     this.ranges = new RangeReader(dialect, pins, attributes::reliable, prefixes);
+    this.transactions =
+        new TxnReader(
+            dialect, metrics, () -> writer.meta().epoch(), Math.max(1, options.readers() / 2));
     this.compactor = new Compactor(dialect, writer, pins, options, meta, metrics);
     this.leases = new Leases(dialect, writer, clock, options.minLeaseTtl());
     this.log = new SqlLog(dialect, writer, failures);
@@ -219,6 +223,25 @@ public final class SqlStore implements Store {
   }
 
   @Override
+  public CompletableFuture<OpResult.@Nullable Range> get(
+      RangeQuery query, MemoryBudget.Share budget) {
+    long begin = System.nanoTime();
+    return ranges
+        .get(query, budget)
+        .handle(
+            (found, failure) -> {
+              if (failure != null) {
+                throw failures.of(failure);
+              }
+              if (found != null) {
+                metrics.count(StoreMetrics.Count.RANGES, 1);
+                metrics.time(StoreMetrics.Time.RANGE, System.nanoTime() - begin);
+              }
+              return found;
+            });
+  }
+
+  @Override
   public void stream(RangeQuery query, int partBytes, Consumer<OpResult.Range> parts) {
     failures.call(
         () -> {
@@ -242,6 +265,25 @@ public final class SqlStore implements Store {
               Map<Txn.Put, Attributes> now = same ? early : TxnRunner.attributes(txn, reader);
               return TxnRunner.run(batch, txn, now, budget);
             }));
+  }
+
+  @Override
+  public OpResult.Txn read(Txn txn, MemoryBudget.Share budget) {
+    Set<Bytes> keys = HashSet.newHashSet(2);
+    TxnRunner.keys(txn, keys);
+    OpResult.Txn result = failures.call(() -> transactions.run(txn, keys, budget));
+    return result == null ? join(txn(txn, budget)) : result;
+  }
+
+  private static <T> T join(CompletableFuture<T> future) {
+    try {
+      return future.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof StoreException cause) {
+        throw cause;
+      }
+      throw e;
+    }
   }
 
   @Override
@@ -352,14 +394,7 @@ public final class SqlStore implements Store {
 
   @Override
   public void defragment() {
-    try {
-      timed(StoreMetrics.Time.DEFRAGMENTATION, () -> writer.defragment().join());
-    } catch (CompletionException e) {
-      if (e.getCause() instanceof StoreException cause) {
-        throw cause;
-      }
-      throw e;
-    }
+    timed(StoreMetrics.Time.DEFRAGMENTATION, () -> join(writer.defragment()));
   }
 
   @Override

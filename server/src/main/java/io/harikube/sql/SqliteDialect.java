@@ -16,6 +16,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -39,12 +41,17 @@ final class SqliteDialect implements Dialect {
           + " ESCAPE '\\' ORDER BY name";
   private static final int VACUUM_PAGES = 256;
 
+  /** More are of no use: a key that is in memory is read in some microseconds. */
+  private static final int POINT_THREADS = 4;
+
   private static final int BUSY_MILLIS = 10_000;
   private static final int PROBE_MILLIS = 2_000;
 
   private final SqliteFile file;
   private final SqliteConnector connector;
   private final CheckedReaders readers;
+  private final CheckedReaders pointReaders;
+  private final Points points;
   private final CheckedReaders probes;
   private final SqliteCheckpointer checkpointer;
 
@@ -60,6 +67,13 @@ final class SqliteDialect implements Dialect {
                 options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
             this,
             Duration.ofSeconds(2));
+    int forPoints = Math.min(options.readers(), POINT_THREADS);
+    this.pointReaders =
+        new CheckedReaders(
+            new SessionPool(forPoints, Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
+            this,
+            Duration.ofSeconds(2));
+    this.points = new Points(pointReaders, forPoints, 1, SqliteDialect::point);
     this.probes =
         new CheckedReaders(
             new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),
@@ -92,7 +106,21 @@ final class SqliteDialect implements Dialect {
   public void floor(Supplier<Meta> acknowledged) {
     started = true;
     readers.floor(acknowledged);
+    pointReaders.floor(acknowledged);
     probes.floor(acknowledged);
+  }
+
+  private static Points.Found point(Session session, List<Bytes> keys) throws SQLException {
+    Bytes key = keys.getFirst();
+    Point point = Point.read(session, key);
+    Head head = point.head();
+    return new Points.Found(
+        point.revision(), point.compacted(), head == null ? Map.of() : Map.of(key, head), Set.of());
+  }
+
+  @Override
+  public CompletableFuture<@Nullable Point> point(Bytes key) {
+    return points.read(key);
   }
 
   @Override
@@ -358,7 +386,9 @@ final class SqliteDialect implements Dialect {
 
   @Override
   public void close() {
+    points.close();
     probes.close();
+    pointReaders.close();
     readers.close();
     checkpointer.close();
     if (started || (file.isNew() && holdsTables())) {

@@ -25,12 +25,14 @@ import java.util.Set;
  */
 final class TxnRunner {
   private static final KeyValue NO_KEY = new KeyValue(Bytes.EMPTY, 0, 0, 0, Bytes.EMPTY, 0);
+  private static final int FIRST_COMPARED = 16;
   private static final int COMPARE_CHUNK = 500;
   private static final long COMPARE_BYTES = 1 << 20;
 
   private final Batch batch;
   private final Map<Txn.Put, Attributes> attributes;
   private final MemoryBudget.Share share;
+  private final boolean reading;
   private long answered;
 
   /** A transaction with its compares decided. */
@@ -39,10 +41,12 @@ final class TxnRunner {
   /** An operation, with its plan if it is a transaction. */
   private record Step(Txn.Op op, List<Plan> nested) {}
 
-  private TxnRunner(Batch batch, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share) {
+  private TxnRunner(
+      Batch batch, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share, boolean reading) {
     this.attributes = attributes;
     this.batch = batch;
     this.share = share;
+    this.reading = reading;
   }
 
   /**
@@ -53,14 +57,29 @@ final class TxnRunner {
   static OpResult.Txn run(
       Batch batch, Txn txn, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share)
       throws SQLException {
-    TxnRunner runner = new TxnRunner(batch, attributes, share);
-    Plan plan = runner.plan(txn);
-    runner.check(plan);
-    List<OpResult> results = runner.execute(plan);
+    return new TxnRunner(batch, attributes, share, false).run(txn);
+  }
+
+  /** Runs a transaction that changes nothing, by the thread of the one who asks for it. */
+  static OpResult.Txn read(Batch batch, Txn txn, MemoryBudget.Share share) throws SQLException {
+    return new TxnRunner(batch, Map.of(), share, true).run(txn);
+  }
+
+  private OpResult.Txn run(Txn txn) throws SQLException {
+    Plan plan = plan(txn);
+    check(plan);
+    List<OpResult> results = execute(plan);
     if (txn.success().size() + txn.failure().size() > 1) {
       batch.count(StoreMetrics.Count.TXNS, 1);
     }
     return new OpResult.Txn(batch.finish(), plan.succeeded, results);
+  }
+
+  /** Lets others have their turn, and ends if nobody waits any more for what is read. */
+  private void pause() {
+    if (reading) {
+      Reading.takeTurns();
+    }
   }
 
   /** The attributes of the values of all puts that have some. */
@@ -146,11 +165,14 @@ final class TxnRunner {
   private boolean holds(Txn.Compare compare) throws SQLException {
     boolean keysOnly = compare.target() != Txn.Compare.Target.VALUE;
     KeyRange rest = compare.range();
+    int most = FIRST_COMPARED;
     boolean any = false;
     while (rest != null) {
+      pause();
       Collector chunk = new Collector(Unlimited.share(), 0);
       chunk.page(COMPARE_BYTES);
-      rest = batch.live(rest, COMPARE_CHUNK, keysOnly, chunk);
+      rest = batch.live(rest, most, keysOnly, chunk);
+      most = COMPARE_CHUNK;
       for (KeyValue kv : chunk.kvs()) {
         if (!holds(compare, kv)) {
           return false;
@@ -251,6 +273,7 @@ final class TxnRunner {
   }
 
   private OpResult range(RangeQuery query) throws SQLException {
+    pause();
     batch.count(StoreMetrics.Count.RANGES, 1);
     boolean old = query.revision() > 0 && query.revision() < batch.seen();
     KeyRange range = query.range();

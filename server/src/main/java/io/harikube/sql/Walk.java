@@ -94,7 +94,7 @@ final class Walk {
 
   /** Reads a page. */
   void step() throws SQLException {
-    Reading.requireWanted();
+    Reading.takeTurns();
     Cursor from = cursor;
     take(readers.snapshot((session, meta) -> read(session, meta, from)));
   }

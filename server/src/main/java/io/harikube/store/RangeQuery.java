@@ -131,6 +131,11 @@ public record RangeQuery(
         newFilter);
   }
 
+  /** Whether it wants one key, and neither its number nor one of certain revisions. */
+  public boolean isPoint() {
+    return range.isSingle() && !countOnly && !hasRevisionBounds();
+  }
+
   /** Whether one of the four revision bounds is set. */
   public boolean hasRevisionBounds() {
     return minModRevision != 0

@@ -38,6 +38,18 @@ public interface Store extends AutoCloseable {
   OpResult.Range range(RangeQuery query, MemoryBudget.Share budget);
 
   /**
+   * Reads one key, unless that takes more than one look at it.
+   *
+   * @param query one that {@link RangeQuery#isPoint}
+   * @param budget as for {@link #range}
+   * @return completed with null if the key has to be read with {@link #range}
+   */
+  default CompletableFuture<OpResult.@Nullable Range> get(
+      RangeQuery query, MemoryBudget.Share budget) {
+    return CompletableFuture.completedFuture(null);
+  }
+
+  /**
    * Reads a range in parts, all at one revision, without ever holding more than one part. The keys
    * come in key order; the query must not ask for another. {@code count} and {@code more} of a part
    * speak of the whole range and are right in the last part.
@@ -53,6 +65,15 @@ public interface Store extends AutoCloseable {
    *     UNAVAILABLE} or {@code REFUSED} if it was not done
    */
   CompletableFuture<OpResult.Txn> txn(Txn txn, MemoryBudget.Share budget);
+
+  /**
+   * Runs a transaction that is {@link Txn#isReadOnly}, on one state of the store that is not older
+   * than what had been answered before.
+   *
+   * @param budget as for {@link #range}
+   * @throws StoreException as {@link #txn}
+   */
+  OpResult.Txn read(Txn txn, MemoryBudget.Share budget);
 
   /**
    * Compacts the history below {@code revision}.

@@ -95,6 +95,11 @@ public final class StubStore implements Store, EventLog {
   }
 
   @Override
+  public OpResult.Txn read(Txn txn, MemoryBudget.Share budget) {
+    return txn(txn, budget).join();
+  }
+
+  @Override
   public CompletableFuture<?> probe() {
     probes.incrementAndGet();
     return switch (mood) {

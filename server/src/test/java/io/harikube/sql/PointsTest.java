@@ -4,7 +4,6 @@ import static io.harikube.testing.Ops.key;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.store.KeyValue;
-import io.harikube.store.StoreException;
 import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
@@ -13,8 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -99,48 +96,5 @@ final class PointsTest {
               }));
     }
     clients.forEach(Await::answer);
-  }
-
-  @Test
-  void whoGivesUpDoesNotHoldUpTheOthers() {
-    write();
-    AtomicBoolean end = new AtomicBoolean();
-    List<Thread> impatient = new ArrayList<>();
-    for (int i = 0; i < 8; i++) {
-      int k = i;
-      impatient.add(
-          Thread.ofVirtual()
-              .start(
-                  () -> {
-                    while (!end.get()) {
-                      try {
-                        read(k);
-                      } catch (StoreException _) {
-                        // It has given up.
-                      }
-                      Thread.interrupted();
-                      // Else it may keep the processor for good: nobody takes it from a virtual
-                      // thread that does not wait.
-                      LockSupport.parkNanos(1);
-                    }
-                  }));
-    }
-    List<CompletableFuture<Thread>> clients = new ArrayList<>();
-    for (int client = 0; client < 16; client++) {
-      Random random = new Random(client);
-      clients.add(
-          start(
-              () -> {
-                for (int i = 0; i < 50; i++) {
-                  impatient.get(i % impatient.size()).interrupt();
-                  read(random.nextInt(KEYS));
-                }
-              }));
-    }
-    try {
-      clients.forEach(Await::answer);
-    } finally {
-      end.set(true);
-    }
   }
 }

@@ -2,7 +2,6 @@ package io.harikube.sql;
 
 import static java.util.Objects.requireNonNull;
 
-import io.harikube.store.Bytes;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
@@ -43,10 +42,9 @@ final class WatchedReaders implements Readers {
             Proxy.newProxyInstance(
                 getClass().getClassLoader(),
                 new Class<?>[] {Dialect.class},
-                (_, method, arguments) ->
+                (_, method, _) ->
                     switch (method.getName()) {
                       case "readers" -> this;
-                      case "point" -> single(session -> Point.read(session, (Bytes) arguments[0]));
                       default -> throw new AssertionError(method);
                     });
     return new RangeReader(

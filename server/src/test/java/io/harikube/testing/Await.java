@@ -8,6 +8,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Waiting for what another thread will do. A deadline is there to end a test that has failed; no
@@ -35,7 +36,7 @@ public final class Await {
   }
 
   /** Waits for the answer, or throws the {@link StoreException} that it failed with. */
-  public static <T> T answer(CompletableFuture<T> future) {
+  public static <T extends @Nullable Object> T answer(CompletableFuture<T> future) {
     try {
       return future.get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
     } catch (ExecutionException e) {

@@ -149,6 +149,11 @@ public final class ModelStore implements Store, EventLog {
   }
 
   @Override
+  public OpResult.Txn read(Txn txn, MemoryBudget.Share budget) {
+    return model.txn(txn, result -> take(budget, weight(result)));
+  }
+
+  @Override
   public CompletableFuture<Long> compact(long revision, boolean physical) {
     return future(() -> model.compact(revision));
   }

@@ -154,9 +154,10 @@ public final class TestStore implements AutoCloseable {
     return store.revision();
   }
 
+  /** As a server does it: what only reads is not given to the writer. */
   public OpResult.Txn txn(Txn txn) {
     try (MemoryBudget.Share share = budget.open()) {
-      return Await.answer(store.txn(txn, share));
+      return txn.isReadOnly() ? store.read(txn, share) : Await.answer(store.txn(txn, share));
     }
   }
 
@@ -183,9 +184,11 @@ public final class TestStore implements AutoCloseable {
     return txn(Ops.delete(key)).revision();
   }
 
+  /** As a server does it: a single key is not read as ranges are, if that is enough. */
   public OpResult.Range range(RangeQuery query) {
     try (MemoryBudget.Share share = budget.open()) {
-      return store.range(query, share);
+      OpResult.Range point = query.isPoint() ? Await.answer(store.get(query, share)) : null;
+      return point == null ? store.range(query, share) : point;
     }
   }
 

@@ -1,0 +1,140 @@
+package io.harikube.sql;
+
+import io.harikube.store.Bytes;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads single keys. A few threads of the platform do nothing else, on connections that nobody else
+ * takes: who asks for one key waits for others who do, and never for those who read a great deal or
+ * hold virtual threads. A thread takes whatever keys wait and reads them at once, as far as the
+ * database has use for that. Each is answered by a statement that began after it was asked for.
+ */
+final class Points implements AutoCloseable {
+  private static final long CLOSING_MILLIS = 2_000;
+
+  /** Reads keys with one statement. */
+  interface Select {
+    Found read(Session session, List<Bytes> keys) throws SQLException;
+  }
+
+  /**
+   * What a statement has found.
+   *
+   * @param tooLarge the keys of which there is more than the statement reads
+   */
+  record Found(long revision, long compacted, Map<Bytes, Head> heads, Set<Bytes> tooLarge)
+      implements Readers.Answer {
+
+    @Nullable Point of(Bytes key) {
+      return tooLarge.contains(key) ? null : new Point(revision, compacted, heads.get(key));
+    }
+  }
+
+  /** Someone who wants a key. */
+  private record Waiting(Bytes key, CompletableFuture<@Nullable Point> point) {}
+
+  private final Readers readers;
+  private final int mostKeys;
+  private final Select select;
+  private final BlockingQueue<Waiting> queue = new LinkedBlockingQueue<>();
+  private final List<Thread> threads;
+  private boolean started;
+  private volatile boolean closed;
+
+  /**
+   * @param readers has a connection for each thread
+   * @param mostKeys how many keys a statement reads
+   */
+  Points(Readers readers, int threads, int mostKeys, Select select) {
+    this.readers = readers;
+    this.mostKeys = mostKeys;
+    this.select = select;
+    this.threads =
+        IntStream.range(0, threads)
+            .mapToObj(
+                i -> Thread.ofPlatform().daemon().name("points-" + i).unstarted(this::readForAll))
+            .toList();
+  }
+
+  /**
+   * Reads a key.
+   *
+   * @return completed by a thread that must not be held up; with null if the value is too large to
+   *     be read with others, with an SQLException if it could not be read
+   */
+  CompletableFuture<@Nullable Point> read(Bytes key) {
+    CompletableFuture<@Nullable Point> point = new CompletableFuture<>();
+    queue.add(new Waiting(key, point));
+    if (!started) {
+      start();
+    }
+    if (closed) {
+      refuseAll();
+    }
+    return point;
+  }
+
+  private synchronized void start() {
+    if (!started && !closed) {
+      started = true;
+      threads.forEach(Thread::start);
+    }
+  }
+
+  private void readForAll() {
+    List<Waiting> some = new ArrayList<>(mostKeys);
+    try {
+      while (!closed) {
+        some.add(queue.take());
+        queue.drainTo(some, mostKeys - 1);
+        read(some);
+        some.clear();
+      }
+    } catch (InterruptedException e) {
+      // It is closed.
+    }
+  }
+
+  private void read(List<Waiting> some) {
+    List<Bytes> keys = some.stream().map(Waiting::key).distinct().toList();
+    Found found;
+    try {
+      found = readers.single(session -> select.read(session, keys));
+    } catch (SQLException | RuntimeException | Error e) {
+      some.forEach(waiting -> waiting.point.completeExceptionally(e));
+      return;
+    }
+    some.forEach(waiting -> waiting.point.complete(found.of(waiting.key)));
+  }
+
+  private void refuseAll() {
+    for (Waiting next = queue.poll(); next != null; next = queue.poll()) {
+      next.point.completeExceptionally(new SQLException("the database is closed"));
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      closed = true;
+    }
+    threads.forEach(Thread::interrupt);
+    try {
+      for (Thread thread : threads) {
+        thread.join(CLOSING_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    refuseAll();
+  }
+}
