@@ -4,8 +4,6 @@ import io.harikube.store.Bytes;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -21,23 +19,18 @@ import org.jspecify.annotations.Nullable;
 final class Points implements AutoCloseable {
   private static final long CLOSING_MILLIS = 2_000;
 
-  /** Reads keys with one statement. */
+  /** Reads keys, each in a statement that need not be its own. */
   interface Select {
     Found read(Session session, List<Bytes> keys) throws SQLException;
   }
 
   /**
-   * What a statement has found.
+   * What has been found.
    *
-   * @param tooLarge the keys of which there is more than the statement reads
+   * @param revision the lowest of the points
+   * @param points in the order of the keys; null for a value that is too large
    */
-  record Found(long revision, long compacted, Map<Bytes, Head> heads, Set<Bytes> tooLarge)
-      implements Readers.Answer {
-
-    @Nullable Point of(Bytes key) {
-      return tooLarge.contains(key) ? null : new Point(revision, compacted, heads.get(key));
-    }
-  }
+  record Found(long revision, List<@Nullable Point> points) implements Readers.Answer {}
 
   /** Someone who wants a key. */
   private record Waiting(Bytes key, CompletableFuture<@Nullable Point> point) {}
@@ -52,7 +45,7 @@ final class Points implements AutoCloseable {
 
   /**
    * @param readers has a connection for each thread
-   * @param mostKeys how many keys a statement reads
+   * @param mostKeys how many keys are read together
    */
   Points(Readers readers, int threads, int mostKeys, Select select) {
     this.readers = readers;
@@ -105,7 +98,7 @@ final class Points implements AutoCloseable {
   }
 
   private void read(List<Waiting> some) {
-    List<Bytes> keys = some.stream().map(Waiting::key).distinct().toList();
+    List<Bytes> keys = some.stream().map(Waiting::key).toList();
     Found found;
     try {
       found = readers.single(session -> select.read(session, keys));
@@ -113,7 +106,9 @@ final class Points implements AutoCloseable {
       some.forEach(waiting -> waiting.point.completeExceptionally(e));
       return;
     }
-    some.forEach(waiting -> waiting.point.complete(found.of(waiting.key)));
+    for (int i = 0; i < some.size(); i++) {
+      some.get(i).point.complete(found.points.get(i));
+    }
   }
 
   private void refuseAll() {

@@ -4,11 +4,13 @@ import io.harikube.store.Bytes;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Single keys on PostgreSQL, where a statement costs ten times what it costs to read one key more
@@ -64,6 +66,10 @@ final class PostgresPoints {
         }
       } while (rows.next());
     }
-    return new Points.Found(revision, compacted, heads, tooLarge);
+    List<@Nullable Point> points = new ArrayList<>(keys.size());
+    for (Bytes key : keys) {
+      points.add(tooLarge.contains(key) ? null : new Point(revision, compacted, heads.get(key)));
+    }
+    return new Points.Found(revision, points);
   }
 }

@@ -16,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -41,8 +40,8 @@ final class SqliteDialect implements Dialect {
           + " ESCAPE '\\' ORDER BY name";
   private static final int VACUUM_PAGES = 256;
 
-  /** More are of no use: a key that is in memory is read in some microseconds. */
-  private static final int POINT_THREADS = 4;
+  /** How many single keys a thread reads before it answers: to wake others up costs as much. */
+  private static final int POINTS_TOGETHER = 8;
 
   private static final int BUSY_MILLIS = 10_000;
   private static final int PROBE_MILLIS = 2_000;
@@ -67,13 +66,13 @@ final class SqliteDialect implements Dialect {
                 options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
             this,
             Duration.ofSeconds(2));
-    int forPoints = Math.min(options.readers(), POINT_THREADS);
+    int forPoints = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, options.readers());
     this.pointReaders =
         new CheckedReaders(
             new SessionPool(forPoints, Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
             this,
             Duration.ofSeconds(2));
-    this.points = new Points(pointReaders, forPoints, 1, SqliteDialect::point);
+    this.points = new Points(pointReaders, forPoints, POINTS_TOGETHER, SqliteDialect::points);
     this.probes =
         new CheckedReaders(
             new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),
@@ -110,12 +109,12 @@ final class SqliteDialect implements Dialect {
     probes.floor(acknowledged);
   }
 
-  private static Points.Found point(Session session, List<Bytes> keys) throws SQLException {
-    Bytes key = keys.getFirst();
-    Point point = Point.read(session, key);
-    Head head = point.head();
-    return new Points.Found(
-        point.revision(), point.compacted(), head == null ? Map.of() : Map.of(key, head), Set.of());
+  private static Points.Found points(Session session, List<Bytes> keys) throws SQLException {
+    List<@Nullable Point> points = new ArrayList<>(keys.size());
+    for (Bytes key : keys) {
+      points.add(Point.read(session, key));
+    }
+    return new Points.Found(points.getFirst().revision(), points);
   }
 
   @Override
