@@ -34,6 +34,9 @@ final class Flow<Q, A> extends ServerCall.Listener<Q> {
   /** Up to this size messages are not worth being counted: grpc-java holds so much itself. */
   private static final int BIG = 32 << 10;
 
+  /** What gRPC has in front of a message. */
+  private static final int FRAME_BYTES = 5;
+
   /** Parts of a message that are smaller are not counted before the others that come with them. */
   private static final int PART = 16 << 10;
 
@@ -159,7 +162,8 @@ final class Flow<Q, A> extends ServerCall.Listener<Q> {
         moved = traffic.now();
       }
       if (message instanceof MessageLite sized && sized.getSerializedSize() > BIG) {
-        NetworkBuffers.counting(this::handed, () -> call.sendMessage(message));
+        long bytes = (long) sized.getSerializedSize() + FRAME_BYTES;
+        NetworkBuffers.counting(bytes, this::handed, () -> call.sendMessage(message));
         moved = System.nanoTime();
       } else {
         call.sendMessage(message);

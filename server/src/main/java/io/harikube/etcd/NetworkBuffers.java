@@ -3,8 +3,8 @@ package io.harikube.etcd;
 import io.netty.buffer.AbstractByteBufAllocator;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
-import io.netty.buffer.CompositeByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.buffer.UnpooledDirectByteBuf;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +21,10 @@ final class NetworkBuffers extends AbstractByteBufAllocator {
   private static final int PAGE_BYTES = 8 << 10;
   private static final int MAX_ORDER = 8;
 
-  private static final ThreadLocal<@Nullable IntConsumer> COUNTING = new ThreadLocal<>();
+  /** The smallest piece, in bytes; grpc-java asks for no less. */
+  private static final int LITTLE = 4 << 10;
+
+  private static final ThreadLocal<@Nullable Message> COUNTING = new ThreadLocal<>();
 
   private final PooledByteBufAllocator pool;
 
@@ -42,12 +45,32 @@ final class NetworkBuffers extends AbstractByteBufAllocator {
             PooledByteBufAllocator.defaultUseCacheForAllThreads());
   }
 
+  /** A message that is being written, of which there is so much to come. */
+  private static final class Message {
+    final IntConsumer counter;
+    long left;
+
+    Message(long bytes, IntConsumer counter) {
+      this.left = bytes;
+      this.counter = counter;
+    }
+
+    /** How large the next buffer is: what is asked for knows only the value that comes next. */
+    int piece() {
+      int piece = Math.clamp(left, LITTLE, PIECE);
+      left -= piece;
+      return piece;
+    }
+  }
+
   /**
    * Runs {@code sending}, with the bytes of the buffers that it fills told to {@code counter}; when
    * they are taken, by the event loop, as negative ones.
+   *
+   * @param bytes how much is sent
    */
-  static void counting(IntConsumer counter, Runnable sending) {
-    COUNTING.set(counter);
+  static void counting(long bytes, IntConsumer counter, Runnable sending) {
+    COUNTING.set(new Message(bytes, counter));
     try {
       sending.run();
     } finally {
@@ -62,13 +85,12 @@ final class NetworkBuffers extends AbstractByteBufAllocator {
 
   @Override
   protected ByteBuf newDirectBuffer(int bytes, int maxBytes) {
-    IntConsumer counter = bytes < PIECE / 2 ? null : COUNTING.get();
-    if (counter == null) {
+    Message message = COUNTING.get();
+    if (message == null) {
       return pool.directBuffer(bytes, maxBytes);
     }
-    int piece = Math.min(bytes, PIECE);
-    ByteBuf buffer = pool.directBuffer(piece, piece);
-    return new Counted(this, buffer.writerIndex(piece), piece, counter);
+    int piece = message.piece();
+    return new Counted(this, pool.directBuffer(piece, piece), piece, message.counter);
   }
 
   @Override
@@ -76,22 +98,29 @@ final class NetworkBuffers extends AbstractByteBufAllocator {
     return true;
   }
 
-  /** A buffer that is smaller than what was asked for: whoever writes goes on in the next. */
-  private static final class Counted extends CompositeByteBuf {
+  /**
+   * A buffer of another size than what was asked for: whoever writes goes on in the next. It is no
+   * composite one, since Netty would add to it what is sent next, and move its bytes, while the
+   * network still reads them where they were.
+   */
+  private static final class Counted extends UnpooledDirectByteBuf {
+    private final ByteBuf pooled;
     private final int bytes;
     private final IntConsumer counter;
 
-    Counted(ByteBufAllocator pool, ByteBuf buffer, int bytes, IntConsumer counter) {
-      super(pool, true, 1);
+    Counted(ByteBufAllocator alloc, ByteBuf pooled, int bytes, IntConsumer counter) {
+      super(alloc, pooled.nioBuffer(0, bytes), bytes);
+      this.pooled = pooled;
       this.bytes = bytes;
       this.counter = counter;
-      addComponent(false, 0, buffer);
+      clear();
       counter.accept(bytes);
     }
 
     @Override
     protected void deallocate() {
       super.deallocate();
+      pooled.release();
       counter.accept(-bytes);
     }
   }
