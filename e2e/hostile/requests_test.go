@@ -147,6 +147,20 @@ func hugeTransactions(a *attacker) {
 	})
 }
 
+// changesThatScan: transactions that count all keys as often as they may, and put one.
+func changesThatScan(a *attacker) {
+	count := &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{
+		Key: []byte{0}, RangeEnd: []byte{0}, CountOnly: true,
+	}}}
+	put := &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte("/att/scan")}}}
+	txn := &pb.TxnRequest{Success: []*pb.RequestOp{put}}
+	for range 127 {
+		txn.Success = append(txn.Success, count)
+	}
+	transaction := encoded(txn)
+	a.bursts(4, 100, kvTxn, func(int) []byte { return transaction })
+}
+
 // nested is a transaction that does the same 40 times.
 func nested(op *pb.RequestOp) *pb.RequestOp {
 	txn := &pb.TxnRequest{}

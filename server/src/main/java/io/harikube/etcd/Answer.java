@@ -27,6 +27,7 @@ final class Answer<A> {
   private final Lane lane;
   private final MemoryBudget.Share share;
   private final int requestBytes;
+  private final int weight;
   private final AtomicInteger holders = new AtomicInteger(2);
   private final AtomicBoolean counted = new AtomicBoolean(true);
   private volatile @Nullable Runnable whenClosed;
@@ -36,12 +37,14 @@ final class Answer<A> {
   /**
    * @param flow of a call whose request has been let in
    * @param lane where it waits and runs
+   * @param weight that it has there
    */
-  Answer(Flow<?, A> flow, Lane lane) {
+  Answer(Flow<?, A> flow, Lane lane, int weight) {
     this.flow = flow;
     this.lane = lane;
     this.share = flow.peer().share();
     this.requestBytes = flow.requestBytes();
+    this.weight = weight;
   }
 
   /** What the memory of the answer is counted against. */
@@ -228,7 +231,7 @@ final class Answer<A> {
   private void leave() {
     if (counted.getAndSet(false)) {
       flow.peer().leave(requestBytes);
-      lane.ended(Lane.weight(requestBytes));
+      lane.ended(weight);
     }
   }
 

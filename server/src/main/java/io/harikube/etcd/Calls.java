@@ -3,6 +3,7 @@ package io.harikube.etcd;
 import io.grpc.ServerCallHandler;
 import io.grpc.Status;
 import java.util.function.Function;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** The ways in which a handler answers a call. */
@@ -21,7 +22,16 @@ final class Calls {
 
   /** Runs the handler on the event loop: it must not block, and answers later. */
   <Q, A> ServerCallHandler<Q, A> async(Handler<Q, A> handler) {
-    return one(handler, false, false);
+    return one(handler, _ -> 0, false, false);
+  }
+
+  /**
+   * The same for requests that may be much work.
+   *
+   * @param scans how many ranges the store has to be asked for
+   */
+  <Q, A> ServerCallHandler<Q, A> async(Handler<Q, A> handler, ToIntFunction<Q> scans) {
+    return one(handler, scans, false, false);
   }
 
   /** Answers with what the handler computes, on the event loop: it must not block. */
@@ -31,12 +41,12 @@ final class Calls {
 
   /** Runs the handler on a virtual thread: it may block, and answer in parts. */
   <Q, A> ServerCallHandler<Q, A> blocking(Handler<Q, A> handler) {
-    return one(handler, true, true);
+    return one(handler, _ -> 0, true, true);
   }
 
   /** As {@link #async}, for what reads: it waits with those that read, and not with changes. */
   <Q, A> ServerCallHandler<Q, A> reading(Handler<Q, A> handler) {
-    return one(handler, true, false);
+    return one(handler, _ -> 0, true, false);
   }
 
   /** A stream of requests. */
@@ -48,10 +58,11 @@ final class Calls {
     };
   }
 
-  private <Q, A> ServerCallHandler<Q, A> one(Handler<Q, A> handler, boolean reads, boolean blocks) {
+  private <Q, A> ServerCallHandler<Q, A> one(
+      Handler<Q, A> handler, ToIntFunction<Q> scans, boolean reads, boolean blocks) {
     return (call, _) -> {
       Flow<Q, A> flow = new Flow<>(call, traffic);
-      flow.begin(new One<>(flow, handler, reads, blocks));
+      flow.begin(new One<>(flow, handler, scans, reads, blocks));
       flow.expect();
       return flow;
     };
@@ -61,14 +72,21 @@ final class Calls {
   private static final class One<Q, A> implements Flow.Party<Q> {
     private final Flow<Q, A> flow;
     private final Handler<Q, A> handler;
+    private final ToIntFunction<Q> scans;
     private final boolean reads;
     private final boolean blocks;
     private @Nullable Q request;
     private @Nullable Answer<A> answer;
 
-    One(Flow<Q, A> flow, Handler<Q, A> handler, boolean reads, boolean blocks) {
+    One(
+        Flow<Q, A> flow,
+        Handler<Q, A> handler,
+        ToIntFunction<Q> scans,
+        boolean reads,
+        boolean blocks) {
       this.flow = flow;
       this.handler = handler;
+      this.scans = scans;
       this.reads = reads;
       this.blocks = blocks;
     }
@@ -88,9 +106,10 @@ final class Calls {
         flow.close(Errors.TOO_MANY_REQUESTS);
       } else {
         Lane lane = flow.peer().lane(reads);
-        Answer<A> answering = new Answer<>(flow, lane);
+        int weight = Lane.weight(flow.requestBytes(), scans.applyAsInt(asked));
+        Answer<A> answering = new Answer<>(flow, lane, weight);
         answer = answering;
-        lane.run(Lane.weight(flow.requestBytes()), () -> run(asked, answering));
+        lane.run(weight, () -> run(asked, answering));
       }
     }
 

@@ -54,7 +54,7 @@ final class KvService {
         .addMethod(EtcdApi.RANGE_STREAM, calls.blocking(this::rangeStream))
         .addMethod(EtcdApi.PUT, calls.async(this::put))
         .addMethod(EtcdApi.DELETE_RANGE, calls.async(this::delete))
-        .addMethod(EtcdApi.TXN, calls.async(this::txn))
+        .addMethod(EtcdApi.TXN, calls.async(this::txn, RequestCheck::scans))
         .addMethod(EtcdApi.COMPACT, calls.async(this::compact))
         .build();
   }

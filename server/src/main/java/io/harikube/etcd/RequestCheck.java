@@ -10,6 +10,7 @@ import io.harikube.etcd.proto.RangeRequest;
 import io.harikube.etcd.proto.RequestOp;
 import io.harikube.etcd.proto.TxnRequest;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What etcd refuses before it looks at the store, in etcd's order. Source: etcd's api/v3rpc/key.go.
@@ -75,6 +76,37 @@ record RequestCheck(int maxRequestBytes, int maxTxnOps) {
     txn(request, maxTxnOps);
     KeyOverlap.check(request.getSuccessList());
     KeyOverlap.check(request.getFailureList());
+    if (changes(request) && scans(request) > maxTxnOps) {
+      throw refuse(Errors.TOO_MANY_OPS);
+    }
+  }
+
+  /** Whether there is anything but ranges in the transaction, or in one that is in it. */
+  private static boolean changes(TxnRequest request) {
+    return Stream.of(request.getSuccessList(), request.getFailureList())
+        .flatMap(List::stream)
+        .anyMatch(op -> op.hasRequestTxn() ? changes(op.getRequestTxn()) : !op.hasRequestRange());
+  }
+
+  /** How often the database would have to be asked for a range, while nobody else can write. */
+  static int scans(TxnRequest request) {
+    int scans = 0;
+    for (List<RequestOp> ops : List.of(request.getSuccessList(), request.getFailureList())) {
+      for (RequestOp op : ops) {
+        scans +=
+            switch (op.getRequestCase()) {
+              case REQUEST_RANGE -> op.getRequestRange().getRangeEnd().isEmpty() ? 0 : 1;
+              case REQUEST_DELETE_RANGE ->
+                  op.getRequestDeleteRange().getRangeEnd().isEmpty() ? 0 : 1;
+              case REQUEST_TXN -> scans(op.getRequestTxn());
+              case REQUEST_PUT, REQUEST_NOT_SET -> 0;
+            };
+      }
+    }
+    for (Compare compare : request.getCompareList()) {
+      scans += compare.getRangeEnd().isEmpty() ? 0 : 1;
+    }
+    return scans;
   }
 
   private static void txn(TxnRequest request, int maxOps) {

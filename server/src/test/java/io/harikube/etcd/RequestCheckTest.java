@@ -223,6 +223,35 @@ final class RequestCheckTest {
     return txn.build();
   }
 
+  @Test
+  void aChangeMayNotScanWithoutEnd() {
+    RequestOp scan =
+        RequestOp.newBuilder()
+            .setRequestRange(
+                RangeRequest.newBuilder()
+                    .setKey(ByteString.copyFromUtf8("a"))
+                    .setRangeEnd(ByteString.copyFromUtf8("b")))
+            .build();
+    RequestCheck check = new RequestCheck(1000, 800);
+    TxnRequest.Builder inner = TxnRequest.newBuilder();
+    for (int i = 0; i < 40; i++) {
+      inner.addSuccess(scan);
+    }
+    TxnRequest.Builder outer = TxnRequest.newBuilder();
+    for (int i = 0; i < 20; i++) {
+      outer.addSuccess(nested(inner.build()));
+    }
+    RequestOp put =
+        RequestOp.newBuilder()
+            .setRequestPut(PutRequest.newBuilder().setKey(ByteString.copyFromUtf8("c")))
+            .build();
+    check.txn(outer.clone().addSuccess(put).build());
+    TxnRequest.Builder more = outer.addSuccess(scan);
+    check.txn(more.build());
+    assertThatThrownBy(() -> check.txn(more.clone().addSuccess(put).build()))
+        .hasMessage("INVALID_ARGUMENT: etcdserver: too many operations in txn request");
+  }
+
   private static RequestOp nested(TxnRequest txn) {
     return RequestOp.newBuilder().setRequestTxn(txn).build();
   }
