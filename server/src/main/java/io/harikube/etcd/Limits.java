@@ -42,7 +42,8 @@ public record Limits(
         256,
         // Two of the writer's batches.
         1_024,
-        heap / 5,
+        // What the network holds of them is up to three times as much.
+        heap / 8,
         Duration.ofSeconds(30));
   }
 }
