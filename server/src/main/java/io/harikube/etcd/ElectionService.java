@@ -71,8 +71,8 @@ final class ElectionService {
       queue.awaitTurn(prefix, created, answer);
     } catch (InterruptedException | RuntimeException e) {
       boolean gone = e instanceof InterruptedException || answer.isCancelled();
-      if (gone && !queue.isStopped()) {
-        resign(key, created, answer);
+      if (gone) {
+        queue.leave(() -> resign(key, created, answer));
       }
       throw e;
     }

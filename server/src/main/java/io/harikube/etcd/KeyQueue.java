@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -28,9 +29,13 @@ import org.jspecify.annotations.Nullable;
 final class KeyQueue {
   private static final long DEFAULT_TTL = 60;
 
+  /** How many leave at the same time: thousands may have waited on a connection that has ended. */
+  private static final int LEAVING = 32;
+
   private final Store store;
   private final Supplier<WatchStream> watches;
   private final Set<KeyWatch> open = ConcurrentHashMap.newKeySet();
+  private final Semaphore leaving = new Semaphore(LEAVING);
   private volatile boolean stopped;
 
   KeyQueue(Store store, Supplier<WatchStream> watches) {
@@ -76,6 +81,18 @@ final class KeyQueue {
     // Not the share of the call: a change goes on, and is undone, also after the client has gone.
     try (MemoryBudget.Share share = call.anotherShare()) {
       return store.txn(txn, share).join();
+    }
+  }
+
+  /** Does what is left to do for a call that has ended, or has failed, unless the server stops. */
+  void leave(Runnable deletion) {
+    leaving.acquireUninterruptibly();
+    try {
+      if (!stopped) {
+        deletion.run();
+      }
+    } finally {
+      leaving.release();
     }
   }
 
@@ -164,9 +181,5 @@ final class KeyQueue {
   void stop() {
     stopped = true;
     open.forEach(KeyWatch::close);
-  }
-
-  boolean isStopped() {
-    return stopped;
   }
 }

@@ -65,9 +65,7 @@ final class LockService {
       queue.awaitTurn(prefix, revision, answer);
       held = queue.range(mine, answer);
     } catch (InterruptedException | RuntimeException e) {
-      if (!queue.isStopped()) {
-        queue.txn(Txn.of(new Txn.Delete(KeyRange.single(key), false)), answer);
-      }
+      queue.leave(() -> queue.txn(Txn.of(new Txn.Delete(KeyRange.single(key), false)), answer));
       throw e;
     }
     if (held.kvs().isEmpty()) {

@@ -49,9 +49,13 @@ final class Traffic extends ServerTransportFilter {
     return attributes.toBuilder().set(PEER, peer).build();
   }
 
+  /**
+   * Also called for what has never become ready, such as a connection that was closed before it
+   * said anything; that has no attributes. What this throws would keep all of it for ever.
+   */
   @Override
-  public void transportTerminated(Attributes attributes) {
-    Peer peer = attributes.get(PEER);
+  public void transportTerminated(@Nullable Attributes attributes) {
+    Peer peer = attributes == null ? null : attributes.get(PEER);
     if (peer != null) {
       peer.left();
       forget(peer);

@@ -40,6 +40,7 @@ final class LeaseEnds implements AutoCloseable {
           "expired leases could not be looked for and are tried again: {}");
   private static final long TICK_MILLIS = 100;
   private static final int EXPIRED_AT_ONCE = 100;
+  private static final int EMPTY_AT_ONCE = 1_000;
   private static final long FIRST_PAUSE_MILLIS = 500;
   private static final long LONGEST_PAUSE_MILLIS = 10_000;
 
@@ -98,6 +99,7 @@ final class LeaseEnds implements AutoCloseable {
   private void expire() {
     try {
       long now = clock.millis();
+      expireEmpty(now);
       Expired last = new Expired(Long.MIN_VALUE, Long.MIN_VALUE);
       List<Expired> page;
       do {
@@ -119,6 +121,15 @@ final class LeaseEnds implements AutoCloseable {
       NOT_READ.write(e.getMessage());
     } catch (RuntimeException | Error e) {
       NOT_READ.write(e.toString(), e);
+    }
+  }
+
+  /** One that cannot be ended holds up those that end with it, and no more. */
+  private void expireEmpty(long now) {
+    try {
+      while (!closed && leases.expireEmpty(now, EMPTY_AT_ONCE).join() == EMPTY_AT_ONCE) {}
+    } catch (CompletionException e) {
+      LOG.debug("leases without keys are ended one by one: {}", e.getMessage());
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +39,7 @@ final class Points implements AutoCloseable {
   private final Readers readers;
   private final int mostKeys;
   private final Select select;
+  private final Function<SQLException, Failure> failure;
   private final BlockingQueue<Waiting> queue = new LinkedBlockingQueue<>();
   private final List<Thread> threads;
   private boolean started;
@@ -46,8 +48,15 @@ final class Points implements AutoCloseable {
   /**
    * @param readers has a connection for each thread
    * @param mostKeys how many keys are read together
+   * @param failure what the database has failed with
    */
-  Points(Readers readers, int threads, int mostKeys, Select select) {
+  Points(
+      Readers readers,
+      int threads,
+      int mostKeys,
+      Select select,
+      Function<SQLException, Failure> failure) {
+    this.failure = failure;
     this.readers = readers;
     this.mostKeys = mostKeys;
     this.select = select;
@@ -71,7 +80,7 @@ final class Points implements AutoCloseable {
       start();
     }
     if (closed) {
-      refuseAll();
+      refuseAll(new SQLException("the database is closed"));
     }
     return point;
   }
@@ -102,7 +111,10 @@ final class Points implements AutoCloseable {
     Found found;
     try {
       found = readers.single(session -> select.read(session, keys));
-    } catch (SQLException | RuntimeException | Error e) {
+    } catch (SQLException e) {
+      refuse(some, e);
+      return;
+    } catch (RuntimeException | Error e) {
       some.forEach(waiting -> waiting.point.completeExceptionally(e));
       return;
     }
@@ -111,9 +123,22 @@ final class Points implements AutoCloseable {
     }
   }
 
-  private void refuseAll() {
+  /** A key that cannot be read is the fault of that key, or nobody can read now. */
+  private void refuse(List<Waiting> some, SQLException e) {
+    if (failure.apply(e) != Failure.REFUSED) {
+      some.forEach(waiting -> waiting.point.completeExceptionally(e));
+      // They have waited for the database as long as these have.
+      refuseAll(e);
+    } else if (some.size() > 1) {
+      some.forEach(waiting -> read(List.of(waiting)));
+    } else {
+      some.getFirst().point.completeExceptionally(e);
+    }
+  }
+
+  private void refuseAll(SQLException e) {
     for (Waiting next = queue.poll(); next != null; next = queue.poll()) {
-      next.point.completeExceptionally(new SQLException("the database is closed"));
+      next.point.completeExceptionally(e);
     }
   }
 
@@ -130,6 +155,6 @@ final class Points implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    refuseAll();
+    refuseAll(new SQLException("the database is closed"));
   }
 }

@@ -63,7 +63,11 @@ final class PostgresDialect implements Dialect {
             new SessionPool(1, 2_000, this::connectProbe), this, Duration.ofSeconds(1));
     this.points =
         new Points(
-            pointReaders, Math.max(1, forPoints), PostgresPoints.MOST_KEYS, PostgresPoints::read);
+            pointReaders,
+            Math.max(1, forPoints),
+            PostgresPoints.MOST_KEYS,
+            PostgresPoints::read,
+            this::failure);
   }
 
   /** With an answer soon or none. */

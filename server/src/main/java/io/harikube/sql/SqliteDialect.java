@@ -72,7 +72,8 @@ final class SqliteDialect implements Dialect {
             new SessionPool(forPoints, Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
             this,
             Duration.ofSeconds(2));
-    this.points = new Points(pointReaders, forPoints, POINTS_TOGETHER, SqliteDialect::points);
+    this.points =
+        new Points(pointReaders, forPoints, POINTS_TOGETHER, SqliteDialect::points, this::failure);
     this.probes =
         new CheckedReaders(
             new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),

@@ -8,6 +8,7 @@ import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
 import io.harikube.store.Txn;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
 import java.util.function.LongSupplier;
@@ -19,6 +20,11 @@ import org.jspecify.annotations.Nullable;
  * turns.
  */
 final class TxnReader {
+  /**
+   * A snapshot that lives for long keeps SQLite's log from being cut off, and PostgreSQL's rows.
+   */
+  private static final Duration LONGEST = Duration.ofSeconds(30);
+
   private final Dialect dialect;
   private final StoreMetrics metrics;
   private final LongSupplier epoch;
@@ -80,6 +86,7 @@ final class TxnReader {
     Batch batch = new Batch(dialect, meta, 0, false);
     batch.begin(session);
     batch.prefetch(keys);
-    return new Ran(TxnRunner.read(batch, txn, share), batch.effects());
+    long end = System.nanoTime() + LONGEST.toNanos();
+    return new Ran(TxnRunner.read(batch, txn, share, end), batch.effects());
   }
 }

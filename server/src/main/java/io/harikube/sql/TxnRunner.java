@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs one transaction on a {@link Batch}: first all compares, then everything that can be refused,
@@ -32,7 +33,7 @@ final class TxnRunner {
   private final Batch batch;
   private final Map<Txn.Put, Attributes> attributes;
   private final MemoryBudget.Share share;
-  private final boolean reading;
+  private final @Nullable Long end;
   private long answered;
 
   /** A transaction with its compares decided. */
@@ -42,11 +43,14 @@ final class TxnRunner {
   private record Step(Txn.Op op, List<Plan> nested) {}
 
   private TxnRunner(
-      Batch batch, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share, boolean reading) {
+      Batch batch,
+      Map<Txn.Put, Attributes> attributes,
+      MemoryBudget.Share share,
+      @Nullable Long end) {
     this.attributes = attributes;
     this.batch = batch;
     this.share = share;
-    this.reading = reading;
+    this.end = end;
   }
 
   /**
@@ -57,12 +61,17 @@ final class TxnRunner {
   static OpResult.Txn run(
       Batch batch, Txn txn, Map<Txn.Put, Attributes> attributes, MemoryBudget.Share share)
       throws SQLException {
-    return new TxnRunner(batch, attributes, share, false).run(txn);
+    return new TxnRunner(batch, attributes, share, null).run(txn);
   }
 
-  /** Runs a transaction that changes nothing, by the thread of the one who asks for it. */
-  static OpResult.Txn read(Batch batch, Txn txn, MemoryBudget.Share share) throws SQLException {
-    return new TxnRunner(batch, Map.of(), share, true).run(txn);
+  /**
+   * Runs a transaction that changes nothing, by the thread of the one who asks for it.
+   *
+   * @param end when it is given up, as {@link System#nanoTime} tells it
+   */
+  static OpResult.Txn read(Batch batch, Txn txn, MemoryBudget.Share share, long end)
+      throws SQLException {
+    return new TxnRunner(batch, Map.of(), share, end).run(txn);
   }
 
   private OpResult.Txn run(Txn txn) throws SQLException {
@@ -77,8 +86,12 @@ final class TxnRunner {
 
   /** Lets others have their turn, and ends if nobody waits any more for what is read. */
   private void pause() {
-    if (reading) {
+    if (end != null) {
       Reading.takeTurns();
+      if (System.nanoTime() - end > 0) {
+        throw new StoreException(
+            Reason.UNAVAILABLE, "the transaction has been reading for too long; ask for less");
+      }
     }
   }
 

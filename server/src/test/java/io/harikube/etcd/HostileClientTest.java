@@ -29,6 +29,9 @@ import io.harikube.watch.WatchHub;
 import io.harikube.watch.WatchOptions;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketException;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -308,27 +311,62 @@ final class HostileClientTest {
     Await.until("no watch left", () -> hub.watchers() == 0 && hub.streams() == 0);
   }
 
-  @Test
-  void nonsenseIsRefusedWithoutAWord() throws Exception {
-    var method = EtcdApi.PUT.toBuilder(BYTES, EtcdApi.PUT.getResponseMarshaller()).build();
+  private interface Work {
+    void run() throws Exception;
+  }
+
+  /** What is logged meanwhile. */
+  private static List<ILoggingEvent> logged(Work work) throws Exception {
     var lines = new ListAppender<ILoggingEvent>();
     lines.start();
     Logger root = (Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
     root.addAppender(lines);
     try {
-      for (int i = 0; i < 100; i++) {
-        assertThatThrownBy(
-                () ->
-                    ClientCalls.blockingUnaryCall(
-                        good, method, CallOptions.DEFAULT, new byte[] {1, 2, 3}))
-            .isInstanceOf(StatusRuntimeException.class)
-            .hasMessageStartingWith("INTERNAL: grpc: error unmarshalling request: ");
-      }
+      work.run();
     } finally {
       root.detachAppender(lines);
     }
-    assertThat(lines.list).hasSizeLessThanOrEqualTo(1);
-    assertThat(lines.list).allMatch(line -> line.getThrowableProxy() == null);
+    return lines.list;
+  }
+
+  @Test
+  void nonsenseIsRefusedWithoutAWord() throws Exception {
+    var method = EtcdApi.PUT.toBuilder(BYTES, EtcdApi.PUT.getResponseMarshaller()).build();
+    List<ILoggingEvent> lines =
+        logged(
+            () -> {
+              for (int i = 0; i < 100; i++) {
+                assertThatThrownBy(
+                        () ->
+                            ClientCalls.blockingUnaryCall(
+                                good, method, CallOptions.DEFAULT, new byte[] {1, 2, 3}))
+                    .isInstanceOf(StatusRuntimeException.class)
+                    .hasMessageStartingWith("INTERNAL: grpc: error unmarshalling request: ");
+              }
+            });
+    assertThat(lines).hasSizeLessThanOrEqualTo(1);
+    assertThat(lines).allMatch(line -> line.getThrowableProxy() == null);
+  }
+
+  /** As those who look whether a port is open do; what it threw kept each of them for ever. */
+  @Test
+  void whoConnectsAndLeavesIsForgotten() throws Exception {
+    List<ILoggingEvent> lines =
+        logged(
+            () -> {
+              for (int i = 0; i < 200; i++) {
+                try (var socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
+                  socket.setSoLinger(true, 0);
+                }
+              }
+              try (var socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
+                socket.getOutputStream().write(new byte[100]);
+                assertThat(socket.getInputStream().readAllBytes()).isNotNull();
+              } catch (SocketException _) {
+                // It was reset.
+              }
+            });
+    assertThat(lines).isEmpty();
   }
 
   @Test

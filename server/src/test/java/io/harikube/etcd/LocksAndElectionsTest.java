@@ -7,8 +7,11 @@ import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.stub.ClientCalls;
+import io.harikube.etcd.proto.AlarmRequest;
+import io.harikube.etcd.proto.AlarmType;
 import io.harikube.etcd.proto.CampaignRequest;
 import io.harikube.etcd.proto.CampaignResponse;
+import io.harikube.etcd.proto.LeaderKey;
 import io.harikube.etcd.proto.LeaderRequest;
 import io.harikube.etcd.proto.LeaderResponse;
 import io.harikube.etcd.proto.LeaseGrantRequest;
@@ -159,6 +162,23 @@ final class LocksAndElectionsTest {
     String missing = "UNKNOWN: \"leader\" field must be provided";
     refused(EtcdApi.PROCLAIM, ProclaimRequest.getDefaultInstance(), missing);
     refused(EtcdApi.RESIGN, ResignRequest.getDefaultInstance(), missing);
+  }
+
+  /** As in etcd, which looks at the request before it looks at the alarm. */
+  @Test
+  void whatIsWrongWithARequestIsSaidBeforeTheAlarm() throws Exception {
+    call(
+        EtcdApi.ALARM,
+        AlarmRequest.newBuilder()
+            .setAction(AlarmRequest.AlarmAction.ACTIVATE)
+            .setMemberID(-1)
+            .setAlarm(AlarmType.NOSPACE)
+            .build());
+    var proclaim = ProclaimRequest.newBuilder().setLeader(LeaderKey.newBuilder());
+    refused(EtcdApi.PROCLAIM, proclaim.build(), "UNKNOWN: etcdserver: key is not provided");
+    proclaim.setLeader(LeaderKey.newBuilder().setKey(TestServer.key("boss/1")).setLease(FIRST));
+    refused(
+        EtcdApi.PROCLAIM, proclaim.build(), "UNKNOWN: etcdserver: mvcc: database space exceeded");
   }
 
   private static LockRequest lock(long lease) {
