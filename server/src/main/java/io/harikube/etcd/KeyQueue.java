@@ -36,6 +36,10 @@ final class KeyQueue {
   private final Supplier<WatchStream> watches;
   private final Set<KeyWatch> open = ConcurrentHashMap.newKeySet();
   private final Semaphore leaving = new Semaphore(LEAVING);
+
+  /** To look for one's turn takes the longer the more wait, and all of them do it. */
+  private final Semaphore looking = new Semaphore(1, true);
+
   private volatile boolean stopped;
 
   KeyQueue(Store store, Supplier<WatchStream> watches) {
@@ -110,12 +114,6 @@ final class KeyQueue {
         null);
   }
 
-  /** A condition: the queue has no key. */
-  static Txn.Compare empty(Bytes prefix) {
-    return new Txn.Compare(
-        KeyRange.prefix(prefix), Txn.Compare.Target.CREATE, Txn.Compare.Relation.EQUAL, 0, null);
-  }
-
   static Txn.Put put(Bytes key, Bytes value, long lease) {
     return new Txn.Put(key, value, lease, false, false, false);
   }
@@ -150,20 +148,31 @@ final class KeyQueue {
   /**
    * Waits until no key of the queue is older than the one that was created at {@code revision}.
    *
+   * @return whether there was one
    * @throws InterruptedException if the call has ended, or the server stops
    */
-  void awaitTurn(Bytes prefix, long revision, Answer<?> call) throws InterruptedException {
-    while (true) {
-      OpResult.Range before =
-          range(byCreation(prefix, RangeQuery.Order.DESCEND, true, revision - 1), call);
+  boolean awaitTurn(Bytes prefix, long revision, Answer<?> call) throws InterruptedException {
+    for (boolean waited = false; ; waited = true) {
+      OpResult.Range before = before(prefix, revision, call);
       KeyValue last = only(before);
       if (last == null) {
-        return;
+        return waited;
       }
       call.waitForOthers();
       try (KeyWatch watch = watch(KeyRange.single(last.key()), before.revision(), call)) {
         while (watch.next().events().stream().noneMatch(Event::isDelete)) {}
       }
+    }
+  }
+
+  /** The key that was created last before {@code revision}. */
+  private OpResult.Range before(Bytes prefix, long revision, Answer<?> call)
+      throws InterruptedException {
+    looking.acquire();
+    try {
+      return range(byCreation(prefix, RangeQuery.Order.DESCEND, true, revision - 1), call);
+    } finally {
+      looking.release();
     }
   }
 

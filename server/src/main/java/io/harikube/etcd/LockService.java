@@ -45,24 +45,21 @@ final class LockService {
     long lease = queue.lease(request.getLease());
     Bytes key = KeyQueue.key(prefix, lease);
     RangeQuery mine = RangeQuery.of(KeyRange.single(key));
-    // Who waits, and for whom, is found out by reading: there may be thousands.
-    Txn alone = new Txn(List.of(KeyQueue.empty(prefix)), List.of(), List.of());
     OpResult.Txn entered =
         queue.txn(
             new Txn(
                 List.of(KeyQueue.created(key, 0)),
-                List.of(KeyQueue.put(key, Bytes.EMPTY, lease), new Txn.Nested(alone)),
+                List.of(KeyQueue.put(key, Bytes.EMPTY, lease)),
                 List.of(new Txn.Range(mine))),
             answer);
     KeyValue before = entered.succeeded() ? null : KeyQueue.only(entered.results().getFirst());
     long revision = before == null ? entered.revision() : before.createRevision();
-    if (entered.results().getLast() instanceof OpResult.Txn wasEmpty && wasEmpty.succeeded()) {
-      answer.send(locked(key, entered.revision()));
-      return;
-    }
     OpResult.Range held;
     try {
-      queue.awaitTurn(prefix, revision, answer);
+      if (!queue.awaitTurn(prefix, revision, answer)) {
+        answer.send(locked(key, entered.revision()));
+        return;
+      }
       held = queue.range(mine, answer);
     } catch (InterruptedException | RuntimeException e) {
       queue.leave(() -> queue.txn(Txn.of(new Txn.Delete(KeyRange.single(key), false)), answer));
