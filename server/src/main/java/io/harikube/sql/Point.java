@@ -4,6 +4,9 @@ import io.harikube.store.Bytes;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,5 +35,14 @@ record Point(long revision, long compacted, @Nullable Head head) implements Read
           rows.getLong(2),
           id == 0 ? null : new Head(id, Rows.keyValue(key, rows, 3)));
     }
+  }
+
+  /** Reads keys, each with a statement of its own. */
+  static Points.Found readEach(Session session, List<Bytes> keys) throws SQLException {
+    List<@Nullable Point> points = new ArrayList<>(keys.size());
+    for (Bytes key : keys) {
+      points.add(read(session, key));
+    }
+    return new Points.Found(Objects.requireNonNull(points.getFirst()).revision(), points);
   }
 }

@@ -5,6 +5,7 @@ import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
@@ -47,15 +48,30 @@ final class SqlFailures {
     }
   }
 
-  /** What a read that was not waited for has failed with. */
-  StoreException of(Throwable failure) {
-    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
-    return switch (cause) {
-      case StoreException e -> e;
-      case SQLException e -> of(e);
-      case null, default ->
-          new StoreException(Reason.UNAVAILABLE, "internal error: " + failure, failure);
-    };
+  /** The same for a read that is not waited for. */
+  <T extends @Nullable Object> CompletableFuture<T> told(CompletableFuture<T> read) {
+    return read.exceptionally(
+        failure -> {
+          Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+          throw switch (cause) {
+            case StoreException e -> e;
+            case SQLException e -> of(e);
+            case null, default ->
+                new StoreException(Reason.UNAVAILABLE, "internal error: " + failure, failure);
+          };
+        });
+  }
+
+  /** Waits for what the writer answers. */
+  static <T> T join(CompletableFuture<T> future) {
+    try {
+      return future.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof StoreException cause) {
+        throw cause;
+      }
+      throw e;
+    }
   }
 
   private StoreException of(SQLException e) {

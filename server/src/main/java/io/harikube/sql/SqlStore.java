@@ -27,7 +27,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -226,13 +225,10 @@ public final class SqlStore implements Store {
   public CompletableFuture<OpResult.@Nullable Range> get(
       RangeQuery query, MemoryBudget.Share budget) {
     long begin = System.nanoTime();
-    return ranges
-        .get(query, budget)
-        .handle(
-            (found, failure) -> {
-              if (failure != null) {
-                throw failures.of(failure);
-              }
+    return failures
+        .told(ranges.get(query, budget))
+        .thenApply(
+            found -> {
               if (found != null) {
                 metrics.count(StoreMetrics.Count.RANGES, 1);
                 metrics.time(StoreMetrics.Time.RANGE, System.nanoTime() - begin);
@@ -272,18 +268,7 @@ public final class SqlStore implements Store {
     Set<Bytes> keys = HashSet.newHashSet(2);
     TxnRunner.keys(txn, keys);
     OpResult.Txn result = failures.call(() -> transactions.run(txn, keys, budget));
-    return result == null ? join(txn(txn, budget)) : result;
-  }
-
-  private static <T> T join(CompletableFuture<T> future) {
-    try {
-      return future.join();
-    } catch (CompletionException e) {
-      if (e.getCause() instanceof StoreException cause) {
-        throw cause;
-      }
-      throw e;
-    }
+    return result == null ? SqlFailures.join(txn(txn, budget)) : result;
   }
 
   @Override
@@ -394,7 +379,7 @@ public final class SqlStore implements Store {
 
   @Override
   public void defragment() {
-    timed(StoreMetrics.Time.DEFRAGMENTATION, () -> join(writer.defragment()));
+    timed(StoreMetrics.Time.DEFRAGMENTATION, () -> SqlFailures.join(writer.defragment()));
   }
 
   @Override

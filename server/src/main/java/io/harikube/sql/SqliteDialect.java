@@ -73,7 +73,7 @@ final class SqliteDialect implements Dialect {
             this,
             Duration.ofSeconds(2));
     this.points =
-        new Points(pointReaders, forPoints, POINTS_TOGETHER, SqliteDialect::points, this::failure);
+        new Points(pointReaders, forPoints, POINTS_TOGETHER, Point::readEach, this::failure);
     this.probes =
         new CheckedReaders(
             new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),
@@ -108,14 +108,6 @@ final class SqliteDialect implements Dialect {
     readers.floor(acknowledged);
     pointReaders.floor(acknowledged);
     probes.floor(acknowledged);
-  }
-
-  private static Points.Found points(Session session, List<Bytes> keys) throws SQLException {
-    List<@Nullable Point> points = new ArrayList<>(keys.size());
-    for (Bytes key : keys) {
-      points.add(Point.read(session, key));
-    }
-    return new Points.Found(points.getFirst().revision(), points);
   }
 
   @Override
