@@ -61,7 +61,7 @@ final class KvService {
 
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
-    if (selects(request) || !request.getRangeEnd().isEmpty()) {
+    if (selects(request)) {
       answer.block(() -> scan(query(request), answer));
       return;
     }

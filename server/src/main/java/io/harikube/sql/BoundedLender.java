@@ -21,8 +21,7 @@ final class BoundedLender implements Lender {
     try {
       free.acquire();
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new SQLException("the request was given up", e);
+      throw Lender.givenUp(e);
     }
     boolean taken = false;
     try {

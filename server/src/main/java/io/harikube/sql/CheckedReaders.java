@@ -168,8 +168,7 @@ final class CheckedReaders implements Readers {
     try {
       TimeUnit.MILLISECONDS.sleep(millis);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new SQLException("the request was given up", e);
+      throw Lender.givenUp(e);
     }
   }
 

@@ -61,8 +61,7 @@ final class Hashes {
       throw new StoreException(
           StoreException.Reason.UNAVAILABLE, "the history is being compacted; try again");
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new SQLException("the request was given up", e);
+      throw Lender.givenUp(e);
     }
   }
 

@@ -20,4 +20,10 @@ interface Lender extends AutoCloseable {
 
   @Override
   void close();
+
+  /** What a thread fails with that was told to stop while it waited; it stays told. */
+  static SQLException givenUp(InterruptedException e) {
+    Thread.currentThread().interrupt();
+    return new SQLException("the request was given up", e);
+  }
 }

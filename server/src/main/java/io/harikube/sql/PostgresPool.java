@@ -123,8 +123,7 @@ final class PostgresPool implements Lender {
         }
       }
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new SQLException("the request was given up", e);
+      throw Lender.givenUp(e);
     }
   }
 

@@ -66,8 +66,7 @@ final class SessionPool implements Lender {
         }
       }
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new SQLException("the request was given up", e);
+      throw Lender.givenUp(e);
     }
     if (closed) {
       free.release();
