@@ -9,6 +9,7 @@ import io.grpc.Status;
 import io.grpc.stub.ClientCalls;
 import io.harikube.etcd.proto.CompactionRequest;
 import io.harikube.etcd.proto.DeleteRangeRequest;
+import io.harikube.etcd.proto.Event;
 import io.harikube.etcd.proto.Event.EventType;
 import io.harikube.etcd.proto.PutRequest;
 import io.harikube.etcd.proto.RequestOp;
@@ -22,6 +23,8 @@ import io.harikube.store.Store;
 import io.harikube.watch.WatchHub;
 import io.harikube.watch.WatchOptions;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -73,15 +76,14 @@ final class EtcdWatchTest {
         EtcdApi.DELETE_RANGE,
         CallOptions.DEFAULT,
         DeleteRangeRequest.newBuilder().setKey(key("a")).build());
-    for (long revision : new long[] {2, 4, 5}) {
-      WatchResponse events = client.next();
-      assertThat(events.getWatchId()).isEqualTo(created.getWatchId());
-      assertThat(events.getHeader().getRevision()).isEqualTo(revision);
-      var event = events.getEvents(0);
-      assertThat(event.getKv().getModRevision()).isEqualTo(revision);
-      assertThat(event.getType()).isEqualTo(revision == 5 ? EventType.DELETE : EventType.PUT);
-      assertThat(event.hasPrevKv()).isEqualTo(revision > 2);
-    }
+    List<Event> events = events(created.getWatchId(), 3);
+    assertThat(events)
+        .extracting(event -> event.getKv().getModRevision())
+        .containsExactly(2L, 4L, 5L);
+    assertThat(events)
+        .extracting(Event::getType)
+        .containsExactly(EventType.PUT, EventType.PUT, EventType.DELETE);
+    assertThat(events).extracting(Event::hasPrevKv).containsExactly(false, true, true);
   }
 
   /** A transaction may put a key and delete everything from it on: etcd takes them for two keys. */
@@ -102,12 +104,11 @@ final class EtcdWatchTest {
               .addSuccess(RequestOp.newBuilder().setRequestDeleteRange(delete))
               .build());
     }
-    WatchResponse known = client.next();
-    assertThat(known.getEvents(0).getPrevKv().getValue()).isEqualTo(key("1"));
-    assertThat(known.getEvents(1).getType()).isEqualTo(EventType.DELETE);
-    assertThat(known.getEvents(1).getPrevKv().getValue()).isEqualTo(key("1"));
-    WatchResponse fresh = client.next();
-    assertThat(fresh.getEventsList()).hasSize(2).noneMatch(event -> event.hasPrevKv());
+    List<Event> events = events(0, 4);
+    assertThat(events.get(0).getPrevKv().getValue()).isEqualTo(key("1"));
+    assertThat(events.get(1).getType()).isEqualTo(EventType.DELETE);
+    assertThat(events.get(1).getPrevKv().getValue()).isEqualTo(key("1"));
+    assertThat(events.subList(2, 4)).noneMatch(Event::hasPrevKv);
   }
 
   /** Also to a watch that is not shown the change which the revision began with. */
@@ -154,10 +155,7 @@ final class EtcdWatchTest {
     put("a", "2");
     create(WatchCreateRequest.newBuilder().setKey(key("a")).setStartRevision(2).setWatchId(7));
     assertThat(client.next().getWatchId()).isEqualTo(7);
-    int events = 0;
-    while (events < 2) {
-      events += client.next().getEventsCount();
-    }
+    assertThat(events(7, 2)).extracting(Event::getType).containsOnly(EventType.PUT);
     client.send(
         WatchRequest.newBuilder()
             .setProgressRequest(WatchProgressRequest.getDefaultInstance())
@@ -221,6 +219,24 @@ final class EtcdWatchTest {
     assertThat(response.getCanceled()).isTrue();
     assertThat(response.getWatchId()).isEqualTo(-1);
     assertThat(response.getCancelReason()).isEqualTo(reason);
+  }
+
+  /**
+   * The next events of a watch. How many messages they come in depends on how fast the client is:
+   * each says in its header how far the watch is.
+   */
+  private List<Event> events(long watchId, int count) throws InterruptedException {
+    List<Event> events = new ArrayList<>();
+    while (events.size() < count) {
+      WatchResponse response = client.next();
+      assertThat(response.getWatchId()).isEqualTo(watchId);
+      assertThat(response.getEventsList()).isNotEmpty();
+      events.addAll(response.getEventsList());
+      assertThat(response.getHeader().getRevision())
+          .isGreaterThanOrEqualTo(events.getLast().getKv().getModRevision());
+    }
+    assertThat(events).hasSize(count);
+    return events;
   }
 
   private void create(WatchCreateRequest.Builder watch) {
