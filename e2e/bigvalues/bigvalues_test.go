@@ -77,6 +77,7 @@ func TestEveryOperation(t *testing.T) {
 				{"watch of the revocation", (*store).watchOfTheRevocation},
 				{"batch of small changes", (*store).batchOfSmallChanges},
 				{"delete", (*store).deletePrefix},
+				{"gathering of attributes", (*store).gatheringOfAttributes},
 				{"compaction and defragmentation", (*store).compaction},
 				{"expiry after crashes", (*store).expiryAfterCrashes},
 			} {
