@@ -287,9 +287,11 @@ func (s *site) healthy() {
 
 // health is what a server said of itself during a fault.
 type health struct {
-	s       *site
-	stop    context.CancelFunc
-	done    sync.WaitGroup
+	s    *site
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu      sync.Mutex // of what each path has answered
 	unready bool
 	wrong   map[string]int
 	first   map[string]string
@@ -311,6 +313,7 @@ func (s *site) observe() *health {
 				if ctx.Err() != nil {
 					return
 				}
+				h.mu.Lock()
 				switch {
 				case path == "/readyz":
 					h.unready = h.unready || status != http.StatusOK
@@ -320,6 +323,7 @@ func (s *site) observe() *health {
 							asked.Sub(began).Seconds(), time.Since(asked).Seconds(), status, body[:min(len(body), 200)], err)
 					}
 				}
+				h.mu.Unlock()
 				select {
 				case <-ctx.Done():
 				case <-time.After(300 * time.Millisecond):
