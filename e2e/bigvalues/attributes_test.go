@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,30 +23,28 @@ const (
 
 // definition is the one of boxes, whose selectable fields are the paths.
 func definition(fields ...string) string {
-	paths := ""
-	for i, path := range fields {
-		if i > 0 {
-			paths += ","
-		}
-		paths += fmt.Sprintf(`{"jsonPath":%q}`, path)
+	var paths []string
+	for _, path := range fields {
+		paths = append(paths, fmt.Sprintf(`{"jsonPath":%q}`, path))
 	}
 	return fmt.Sprintf(`{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
 		"metadata":{"name":"boxes.big.test","uid":"d0000000-0000-0000-0000-000000000000"},
 		"spec":{"group":"big.test","scope":"Namespaced","names":{"plural":"boxes","kind":"Box"},"versions":[
 		{"name":"v1","served":true,"storage":true,"selectableFields":[%s],"schema":{"openAPIV3Schema":{"type":"object","properties":
-		{"spec":{"type":"object","properties":{"color":{"type":"string"},"size":{"type":"integer"},"data":{"type":"string"}}}}}}}]}}`, paths)
+		{"spec":{"type":"object","properties":{"color":{"type":"string"},"size":{"type":"integer"},"data":{"type":"string"}}}}}}}]}}`, strings.Join(paths, ","))
 }
 
 // gatheringOfAttributes makes the store read all values, twice: big ones that are there before the definition that says
 // what can be selected, and before that says more.
 func (s *store) gatheringOfAttributes(t *testing.T) {
+	ctx := s.timed(t)
 	data := base64.StdEncoding.EncodeToString(noise[:len(noise)/4*3])
 	s.each(t, func(i int) error {
 		color := "blue"
 		if i%red == 0 {
 			color = "red"
 		}
-		_, err := s.client.Put(s.timed(t), box(i), fmt.Sprintf(`{"apiVersion":"big.test/v1","kind":"Box",
+		_, err := s.client.Put(ctx, box(i), fmt.Sprintf(`{"apiVersion":"big.test/v1","kind":"Box",
 			"metadata":{"name":"b%05d","namespace":"default"},"spec":{"data":%q,"color":%q,"size":%d}}`, i, data, color, i%red))
 		return err
 	})

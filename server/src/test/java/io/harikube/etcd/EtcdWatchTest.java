@@ -233,7 +233,7 @@ final class EtcdWatchTest {
       assertThat(response.getEventsList()).isNotEmpty();
       events.addAll(response.getEventsList());
       assertThat(response.getHeader().getRevision())
-          .isGreaterThanOrEqualTo(events.getLast().getKv().getModRevision());
+          .isBetween(events.getLast().getKv().getModRevision(), store.status().revision());
     }
     assertThat(events).hasSize(count);
     return events;
