@@ -267,15 +267,25 @@ func (s *stream) sees(version string) bool {
 	return s.await(func(_ []string, last string) bool { return last == version })
 }
 
+// needOne makes an object of a kind where the random changes have left none: nothing would be compared.
+func (r *run) needOne(k *kind) {
+	r.Helper()
+	for i := 0; len(r.there[k]) == 0; i++ {
+		if i == 5 {
+			r.Errorf("no %s can be made, so nothing is compared", k.plural)
+			return
+		}
+		r.changeOne(k, k.at(k.bases[0], namespaces[0]), fmt.Sprintf("%.2s-last-%d", k.plural, i))
+	}
+}
+
 // finish changes every object once more, so that each watch whose selector matches something has an
 // event to come, and compares all events up to that one.
 func (r *run) finish(watches []*watch) {
 	r.Helper()
 	touched := map[string][]string{} // path → the resource version on each system
 	for _, k := range r.distinct() {
-		if len(r.there[k]) == 0 {
-			r.Errorf("there are no %s, so nothing is compared", k.plural)
-		}
+		r.needOne(k)
 		for _, path := range r.sortedPaths(k) {
 			body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"touched": strconv.Itoa(r.changes)}}}
 			answers := r.same(request{method: "PATCH", path: path, body: body, contentType: mergePatch})
