@@ -4,6 +4,7 @@ import com.google.protobuf.ByteString;
 import io.grpc.Status;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.MemoryBudget;
@@ -136,7 +137,8 @@ final class KeyQueue {
         0,
         0,
         0,
-        maxCreate);
+        maxCreate,
+        Filter.NONE);
   }
 
   /** The one key of an answer, or null. */

@@ -62,7 +62,7 @@ final class KvService {
   private void range(RangeRequest request, Answer<RangeResponse> answer) {
     RequestCheck.range(request);
     if (selects(request)) {
-      answer.block(() -> scan(query(request), answer));
+      answer.block(() -> scan(selected(request), answer));
       return;
     }
     RangeQuery query = query(request);
@@ -100,15 +100,18 @@ final class KvService {
     return !request.getLabelSelector().isEmpty() || !request.getFieldSelector().isEmpty();
   }
 
-  /**
-   * A negative revision is the current one, though not in a transaction: as in etcd. Selectors are
-   * for ranges on their own: a transaction answers all keys.
-   */
-  private RangeQuery query(RangeRequest request) {
-    RangeQuery query = TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
+  /** A negative revision is the current one, though not in a transaction: as in etcd. */
+  private static RangeQuery query(RangeRequest request) {
+    return TxnWire.query(request).atRevision(Math.max(0, request.getRevision()));
+  }
+
+  /** Selectors are for ranges on their own: a transaction answers all keys. */
+  private RangeQuery selected(RangeRequest request) throws InterruptedException {
+    RangeQuery query = query(request);
     if (!selects(request)) {
       return query;
     }
+    selectors.settle(query.range());
     Selectors.Selected selected =
         selectors.select(query.range(), request.getLabelSelector(), request.getFieldSelector());
     return query.within(selected.range()).filtered(selected.filter());
@@ -117,7 +120,7 @@ final class KvService {
   private void rangeStream(RangeRequest request, Answer<RangeStreamResponse> answer)
       throws InterruptedException {
     RequestCheck.rangeStream(request);
-    RangeQuery query = query(request);
+    RangeQuery query = selected(request);
     if (request.getCountOnly()) {
       OpResult.Range count = store.range(query, answer.share());
       if (answer.push(RangeStream.last(count, headers))) {

@@ -6,23 +6,24 @@ import io.harikube.store.KeyValue;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
 import io.harikube.store.Store;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One range that is answered in parts. The parts have keys and nothing else; a last one, without
- * keys, has the header, {@code more} and {@code count}. Merged, they are the answer to a Range.
+ * One range that is answered in parts, as etcd does it: all parts have keys, if there are any, and
+ * the last one also has the header, {@code more} and {@code count}. Merged, they are the answer to a
+ * Range. Kubernetes takes a part without keys that says {@code more} for an error.
  *
- * <p>The store reads the next part only when the client has taken the one before, so that a part is
- * in memory twice at the most: as it was read, and as it is sent.
+ * <p>The store reads the next part only when the client has taken the one before the last. So of a
+ * range there are three parts in memory at the most: one is read, one waits, one is sent.
  */
 final class RangeStream {
   private static final int PART_BYTES = 512 << 10;
 
   private final Answer<RangeStreamResponse> answer;
   private final Headers headers;
-  private OpResult.@Nullable Range first;
-  private OpResult.@Nullable Range last;
+
+  /** The part that is sent when it is known whether it is the last one. */
+  private OpResult.@Nullable Range held;
 
   RangeStream(Answer<RangeStreamResponse> answer, Headers headers) {
     this.answer = answer;
@@ -30,49 +31,56 @@ final class RangeStream {
   }
 
   void run(Store store, RangeQuery query) throws InterruptedException {
-    answer.reserve(2 * PART_BYTES);
-    store.stream(inKeyOrder(query), PART_BYTES, this::part);
-    if (first == null || last == null) {
+    answer.reserve(3 * PART_BYTES);
+    // etcd passes over a target without an order here.
+    store.stream(query.inParts(), PART_BYTES, this::part);
+    if (held == null) {
       throw new IllegalStateException("the store has answered a range without a part");
     }
-    // The revision is that of the beginning, however long the reading took.
-    var end = new OpResult.Range(first.revision(), last.kvs(), last.more(), last.count());
-    if (!answer.push(last(end, headers))) {
+    if (!answer.push(last(held, headers))) {
       throw RequestCheck.refuse(Errors.CANCELED);
     }
     answer.end();
   }
 
-  /** The part that ends a stream: all of {@code result} but its keys. */
+  /** The part that ends a stream. */
   static RangeStreamResponse last(OpResult.Range result, Headers headers) {
-    return RangeStreamResponse.newBuilder()
-        .setRangeResponse(
-            RangeResponse.newBuilder()
-                .setHeader(headers.at(result.revision()))
-                .setMore(result.more())
-                .setCount(result.count()))
-        .build();
+    return message(
+        keys(result)
+            .setHeader(headers.at(result.revision()))
+            .setMore(result.more())
+            .setCount(result.count()));
   }
 
-  private void part(OpResult.Range part) {
-    if (first == null) {
-      first = new OpResult.Range(part.revision(), List.of(), false, 0);
-    }
-    last = new OpResult.Range(part.revision(), List.of(), part.more(), part.count());
-    if (part.kvs().isEmpty()) {
-      return;
-    }
+  private static RangeResponse.Builder keys(OpResult.Range part) {
     RangeResponse.Builder keys = RangeResponse.newBuilder();
-    long weight = 0;
-    for (KeyValue kv : part.kvs()) {
-      keys.addKvs(Wire.keyValue(kv));
-      weight += kv.weight();
+    part.kvs().forEach(kv -> keys.addKvs(Wire.keyValue(kv)));
+    return keys;
+  }
+
+  private static RangeStreamResponse message(RangeResponse.Builder range) {
+    return RangeStreamResponse.newBuilder().setRangeResponse(range).build();
+  }
+
+  /** The revision is that of the beginning, however long the reading takes. */
+  private void part(OpResult.Range part) {
+    OpResult.Range before = held;
+    if (before == null) {
+      held = part;
+    } else if (part.kvs().isEmpty()) {
+      held = new OpResult.Range(before.revision(), before.kvs(), part.more(), part.count());
+    } else {
+      held = new OpResult.Range(before.revision(), part.kvs(), part.more(), part.count());
+      send(before);
     }
+  }
+
+  private void send(OpResult.Range part) {
     // A part with big values is larger. It is here already, so count it if there is room.
-    answer.share().tryGrow(2 * weight);
+    answer.share().tryGrow(3 * part.kvs().stream().mapToLong(KeyValue::weight).sum());
     boolean sent;
     try {
-      sent = answer.push(RangeStreamResponse.newBuilder().setRangeResponse(keys).build());
+      sent = answer.push(message(keys(part)));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       sent = false;
@@ -80,21 +88,5 @@ final class RangeStream {
     if (!sent) {
       throw RequestCheck.refuse(Errors.CANCELED);
     }
-  }
-
-  /** etcd passes over a target without an order here. */
-  private static RangeQuery inKeyOrder(RangeQuery query) {
-    return new RangeQuery(
-        query.range(),
-        query.limit(),
-        query.revision(),
-        RangeQuery.Target.KEY,
-        RangeQuery.Order.NONE,
-        query.keysOnly(),
-        false,
-        0,
-        0,
-        0,
-        0);
   }
 }

@@ -12,6 +12,7 @@ import io.harikube.etcd.proto.ResponseHeader;
 import io.harikube.etcd.proto.ResponseOp;
 import io.harikube.etcd.proto.TxnRequest;
 import io.harikube.etcd.proto.TxnResponse;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.OpResult;
@@ -47,7 +48,8 @@ final class TxnWire {
         request.getMinModRevision(),
         request.getMaxModRevision(),
         request.getMinCreateRevision(),
-        request.getMaxCreateRevision());
+        request.getMaxCreateRevision(),
+        Filter.NONE);
   }
 
   static Txn.Put put(PutRequest request) {

@@ -15,6 +15,12 @@ import java.util.Set;
  * for.
  */
 final class BuiltInKinds {
+  /** Those that are kept like custom resources, and are none. */
+  static final Set<Resource> WITH_A_GROUP =
+      Set.of(
+          Resource.CUSTOM_RESOURCE_DEFINITIONS,
+          Resource.of("apiregistration.k8s.io", "apiservices"));
+
   private static final Map<String, Map<String, KindFields>> BY_KIND = new HashMap<>();
   private static final Map<String, Set<String>> LABELS_BY_RESOURCE = new HashMap<>();
 

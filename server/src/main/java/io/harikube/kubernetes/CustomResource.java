@@ -1,6 +1,10 @@
 package io.harikube.kubernetes;
 
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -8,6 +12,8 @@ import java.util.Set;
 
 /** What a CustomResourceDefinition says about the stored objects of its resource. Immutable. */
 public final class CustomResource {
+  private static final int FINGERPRINT_BYTES = 8;
+
   /**
    * One version of a custom resource.
    *
@@ -32,7 +38,7 @@ public final class CustomResource {
 
   private final Definition definition;
 
-  /** By version; what is missing has no certain field. */
+  /** By version; what is missing has no field by which it can be told. */
   private final Map<String, KindFields> fields = new HashMap<>();
 
   CustomResource(
@@ -43,11 +49,8 @@ public final class CustomResource {
       List<Version> versions) {
     this.definition =
         new Definition(resource, kind, namespaced, convertedByWebhook, List.copyOf(versions));
-    for (Version version : versions) {
-      // A webhook's versions differ in their paths, and selectors come with the storage version's.
-      if (version.storage || !convertedByWebhook) {
-        fields.put(version.name, fieldsOf(version, convertedByWebhook ? List.of() : versions));
-      }
+    if (!isConvertedByWebhook()) {
+      versions.forEach(version -> fields.put(version.name, fieldsOf(version, versions)));
     }
   }
 
@@ -59,7 +62,7 @@ public final class CustomResource {
     KindFields.Builder builder = KindFields.builder();
     Set<String> paths = new LinkedHashSet<>();
     for (SelectableField field : version.fields) {
-      if (field.isPlain() && paths.add(field.path())) {
+      if (field.isOfTheContent() && paths.add(field.path())) {
         boolean uncertain =
             field.mayHaveDefault()
                 || others.stream().anyMatch(other -> other.mayHaveDefault(field.path()));
@@ -81,16 +84,19 @@ public final class CustomResource {
     return definition.namespaced;
   }
 
-  /** Whether a webhook converts between versions, so that a version's paths hold for it alone. */
+  /**
+   * Whether a webhook makes of a stored object what is answered: it may give it other labels and
+   * other fields, and keeps its name and namespace alone.
+   */
   public boolean isConvertedByWebhook() {
-    return definition.convertedByWebhook;
+    return definition.convertedByWebhook && definition.versions.size() > 1;
   }
 
   public List<Version> versions() {
     return definition.versions;
   }
 
-  /** The field labels besides those of metadata that objects in the storage version can have. */
+  /** The field labels besides those of metadata by which the stored objects can be told. */
   public Set<String> fieldLabels() {
     for (Version version : definition.versions) {
       if (version.storage) {
@@ -98,6 +104,28 @@ public final class CustomResource {
       }
     }
     return Set.of();
+  }
+
+  /**
+   * Tells definitions apart whose objects have other fields, or may have. It is kept with what was
+   * read by them, so that how it is made may change only on purpose.
+   */
+  public String fingerprint() {
+    StringBuilder text = new StringBuilder(definition.kind).append('\n');
+    for (Version version : definition.versions) {
+      text.append(version.name).append(version.storage ? " stored\n" : " served\n");
+      for (SelectableField field : version.fields) {
+        text.append(field.path()).append(field.mayHaveDefault() ? " default\n" : " plain\n");
+      }
+    }
+    try {
+      byte[] hash =
+          MessageDigest.getInstance("SHA-256")
+              .digest(text.toString().getBytes(StandardCharsets.UTF_8));
+      return HexFormat.of().formatHex(hash, 0, FINGERPRINT_BYTES);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
   }
 
   /** The fields of an object of this resource, by what it says that it is. */
@@ -118,10 +146,5 @@ public final class CustomResource {
   @Override
   public int hashCode() {
     return definition.hashCode();
-  }
-
-  @Override
-  public String toString() {
-    return definition.toString();
   }
 }

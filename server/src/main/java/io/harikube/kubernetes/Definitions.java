@@ -1,5 +1,6 @@
 package io.harikube.kubernetes;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Event;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
@@ -107,7 +108,7 @@ public final class Definitions implements AutoCloseable {
       }
     }
     // Attributes of a definition that was replaced while nobody looked.
-    Set<String> stale = new HashSet<>(store.gathered());
+    Set<AttributeName> stale = new HashSet<>(store.gathered());
     for (Resource resource : selectors.defined()) {
       stale.removeAll(selectors.addedNames(resource));
     }
@@ -159,7 +160,7 @@ public final class Definitions implements AutoCloseable {
     if (Objects.equals(selectors.definition(resource), definition)) {
       return false;
     }
-    Set<String> old = selectors.addedNames(resource);
+    Set<AttributeName> old = selectors.addedNames(resource);
     if (!old.isEmpty()) {
       store.forget(List.copyOf(old)).join();
     }
@@ -170,8 +171,8 @@ public final class Definitions implements AutoCloseable {
 
   /** Has the store gather what it does not know yet of the names that were added for a resource. */
   private void gather(Resource resource) {
-    Set<String> gathered = store.gathered();
-    List<String> names =
+    Set<AttributeName> gathered = store.gathered();
+    List<AttributeName> names =
         selectors.addedNames(resource).stream().filter(name -> !gathered.contains(name)).toList();
     if (!names.isEmpty()) {
       var _ =

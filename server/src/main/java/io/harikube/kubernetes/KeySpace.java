@@ -9,10 +9,16 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Behind it come the resource and then the name, or the namespace and the name. A first segment
  * with a dot is a group, and the resource follows; services and endpoints share their first
- * segment; all others are one segment.
+ * segment; all others are one segment. What has more segments than that is of an API server with a
+ * longer prefix, and of its keys nothing is known: what looks like a resource may be a part of the
+ * prefix, so that a range of one may be taken for one of the other, but never a key that is read
+ * for one that is not.
  */
 public final class KeySpace {
-  /** What stands in a text for bytes that are not UTF-8; no name has it. */
+  private static final Place UNCLEAR = new Place.Unclear();
+  private static final Place ELSEWHERE = new Place.Elsewhere();
+
+  /** What stands in a text for bytes that are not UTF-8, and may also be meant. */
   private static final char REPLACEMENT = '\uFFFD';
 
   private final String prefix;
@@ -49,17 +55,45 @@ public final class KeySpace {
     return new ObjectKey(new Resource(text.substring(prefix.length(), end)), namespace, name);
   }
 
-  /** The resource to which all keys of a range belong; null if it is not just one. */
-  public @Nullable Resource resource(KeyRange range) {
-    String text = text(range.start());
-    int end = text == null ? -1 : endOfResource(text);
-    if (text == null || end < 0) {
-      return null;
+  /** Where a key is. */
+  public Place place(Bytes key) {
+    if (!key.startsWith(prefixBytes)) {
+      return ELSEWHERE;
     }
-    Resource resource = new Resource(text.substring(prefix.length(), end));
-    Bytes last = keys(resource).end();
-    boolean inside = last == null || (range.end() != null && range.end().compareTo(last) <= 0);
-    return inside ? resource : null;
+    ObjectKey object = parse(key);
+    return object == null ? UNCLEAR : new Place.Objects(object.resource(), object.namespace());
+  }
+
+  /**
+   * Where all keys of a range are. The API server asks for all keys of a resource, or of one in a
+   * namespace, or for those behind a key.
+   */
+  public Place place(KeyRange range) {
+    if (range.isSingle()) {
+      return place(range.start());
+    }
+    String start = text(range.start());
+    int end = start == null ? -1 : endOfResource(start);
+    if (start == null || end < 0) {
+      return UNCLEAR;
+    }
+    Resource resource = new Resource(start.substring(prefix.length(), end));
+    int slash = start.indexOf('/', end + 1);
+    if (slash >= 0 && start.indexOf('/', slash + 1) >= 0) {
+      return UNCLEAR;
+    }
+    if (slash > end + 1) {
+      String namespace = start.substring(end + 1, slash);
+      if (isWithin(range, keys(resource, namespace))) {
+        return new Place.Objects(resource, namespace);
+      }
+    }
+    return isWithin(range, keys(resource)) ? new Place.Objects(resource, "") : UNCLEAR;
+  }
+
+  private static boolean isWithin(KeyRange range, KeyRange outer) {
+    Bytes last = outer.end();
+    return last == null || (range.end() != null && range.end().compareTo(last) <= 0);
   }
 
   /** All keys of a resource. */
@@ -78,7 +112,7 @@ public final class KeySpace {
       return null;
     }
     String text = key.toString();
-    return text.indexOf(REPLACEMENT) < 0 ? text : null;
+    return text.indexOf(REPLACEMENT) < 0 || Bytes.of(text).equals(key) ? text : null;
   }
 
   /** Where the slash behind the resource is; negative if there is no resource. */

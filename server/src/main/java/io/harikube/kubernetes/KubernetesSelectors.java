@@ -1,23 +1,24 @@
 package io.harikube.kubernetes;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
-import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
 import io.harikube.store.KeyRange;
 import io.harikube.store.Selectors;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.zip.CRC32C;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,17 +26,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A label is an attribute as it is. A field is one if it is not empty, because to a selector a
  * missing field is an empty one; a field that is not certain (a default of the definition may stand
- * in for it) has a value of its own, which every requirement lets through. The names of a custom
- * resource's fields contain a checksum of its definition: what was read by one definition is not
- * taken for what another one says.
+ * in for it) has a value of its own, which every requirement lets through.
  *
  * <p>What is not understood is left out of a filter: the API server looks at everything once more.
  * The names and namespaces of objects are in their keys.
  */
 public final class KubernetesSelectors implements Selectors, AttributeReader {
-  private static final String LABEL = "l:";
-  private static final String FIELD = "f:";
-
   /** The value of a field that may have any. */
   private static final String UNCERTAIN = "\0?";
 
@@ -43,17 +39,25 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   private static final String NAMESPACE = "metadata.namespace";
   private static final Set<String> IN_THE_KEY = Set.of(NAME, NAMESPACE);
 
+  /** So long a selector waits for a definition that has just been changed. */
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
   /** A custom resource as it is looked at. */
-  private record Known(
-      CustomResource definition, Map<String, String> names, Set<String> addedNames) {
+  private record Known(CustomResource definition, Map<String, AttributeName> names) {
     static Known of(CustomResource definition) {
-      Map<String, String> names = addedNamesByField(definition);
-      return new Known(definition, Map.copyOf(names), Set.copyOf(names.values()));
+      Map<String, AttributeName> names = new HashMap<>();
+      for (String field : definition.fieldLabels()) {
+        if (!IN_THE_KEY.contains(field)) {
+          names.put(field, AttributeNames.field(field, definition));
+        }
+      }
+      return new Known(definition, Map.copyOf(names));
+    }
+
+    Set<AttributeName> addedNames() {
+      return Set.copyOf(names.values());
     }
   }
-
-  /** Stands for all resources that may have been changed by a commit of too many events. */
-  private static final Resource ANY = new Resource("");
 
   private final KeySpace keys;
   private final KeyRange definitions;
@@ -65,6 +69,8 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
    */
   private final Map<Resource, Long> changing = new ConcurrentHashMap<>();
 
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition learnt = lock.newCondition();
   private final AtomicLong generation = new AtomicLong();
 
   public KubernetesSelectors(KeySpace keys) {
@@ -84,20 +90,24 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
 
   @Override
   public Attributes read(Bytes key, Bytes value) {
-    ObjectKey object = keys.parse(key);
-    if (object == null) {
-      return Attributes.NONE;
-    }
-    Known known = custom.get(object.resource());
+    return switch (keys.place(key)) {
+      case Place.Elsewhere _ -> Attributes.NONE;
+      case Place.Unclear _ -> Attributes.UNKNOWN;
+      case Place.Objects(Resource resource, String _) -> read(resource, value);
+    };
+  }
+
+  private Attributes read(Resource resource, Bytes value) {
+    Known known = custom.get(resource);
     return switch (ObjectReader.read(value, known == null ? null : known.definition)) {
       case Opaque _ -> Attributes.UNKNOWN;
-      case ObjectInfo info -> attributes(object.resource(), known, info);
+      case ObjectInfo info -> attributes(resource, known, info);
     };
   }
 
   private static Attributes attributes(Resource resource, @Nullable Known known, ObjectInfo info) {
-    Map<String, String> attributes = new HashMap<>();
-    info.labels().forEach((name, value) -> attributes.put(LABEL + name, value));
+    Map<AttributeName, String> attributes = new HashMap<>();
+    info.labels().forEach((name, value) -> attributes.put(AttributeNames.label(name), value));
     names(resource, known)
         .forEach(
             (field, name) -> {
@@ -108,7 +118,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
                 attributes.put(name, certain(value));
               }
             });
-    return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
+    return new Attributes(attributes, known == null ? Set.of() : known.addedNames());
   }
 
   /** The value of an attribute for the value of a field: never {@link #UNCERTAIN}. */
@@ -117,21 +127,22 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   /** The fields of a resource with the names of their attributes. */
-  private static Map<String, String> names(Resource resource, @Nullable Known known) {
+  private static Map<String, AttributeName> names(Resource resource, @Nullable Known known) {
     return known == null ? BuiltInNames.of(resource) : known.names;
   }
 
   /** The names of the attributes of the built-in resources. */
   private static final class BuiltInNames {
-    private static final Map<Resource, Map<String, String>> NAMES = new ConcurrentHashMap<>();
+    private static final Map<Resource, Map<String, AttributeName>> NAMES =
+        new ConcurrentHashMap<>();
 
-    static Map<String, String> of(Resource resource) {
-      Map<String, String> names = NAMES.get(resource);
+    static Map<String, AttributeName> of(Resource resource) {
+      Map<String, AttributeName> names = NAMES.get(resource);
       if (names == null) {
         names = new HashMap<>();
         for (String field : BuiltInKinds.labels(resource)) {
           if (!IN_THE_KEY.contains(field)) {
-            names.put(field, FIELD + field);
+            names.put(field, AttributeNames.field(field));
           }
         }
         names = Map.copyOf(names);
@@ -141,12 +152,6 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
       }
       return names;
     }
-  }
-
-  /** Objects of a namespace are together. */
-  private KeyRange within(KeyRange range, Resource resource, List<FieldRequirement> fields) {
-    String namespace = value(NAMESPACE, fields);
-    return namespace.isEmpty() ? range : range.intersect(keys.keys(resource, namespace));
   }
 
   /** The value that a field must have; empty if that is not said. */
@@ -160,6 +165,15 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   /** What a selector asks for; nothing if it is none. */
+  private static List<LabelRequirement> labelRequirements(String selector) {
+    try {
+      return LabelSelector.parse(selector).requirements();
+    } catch (SelectorException e) {
+      return List.of();
+    }
+  }
+
+  /** What a selector asks for; nothing if it is none. */
   private static List<FieldRequirement> fieldRequirements(String selector) {
     try {
       return FieldSelector.parse(selector).requirements();
@@ -170,60 +184,86 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
 
   @Override
   public Selected select(KeyRange range, String labelSelector, String fieldSelector) {
-    Resource resource = keys.resource(range);
-    if (resource == null) {
-      return new Selected(range, Filter.NONE);
-    }
+    return keys.place(range) instanceof Place.Objects objects
+        ? select(range, objects, labelSelector, fieldRequirements(fieldSelector))
+        : new Selected(range, Filter.NONE);
+  }
+
+  private Selected select(
+      KeyRange range, Place.Objects objects, String labels, List<FieldRequirement> fields) {
+    Resource resource = objects.resource();
     List<Requirement> requirements = new ArrayList<>();
-    try {
-      for (LabelRequirement requirement : LabelSelector.parse(labelSelector).requirements()) {
-        requirements.add(label(requirement));
-      }
-    } catch (SelectorException e) {
-      requirements.clear();
-    }
-    List<FieldRequirement> fields = fieldRequirements(fieldSelector);
-    Map<String, String> names = filterNames(resource);
-    for (FieldRequirement requirement : fields) {
-      String name = names.get(requirement.field());
-      if (name != null) {
-        requirements.add(field(name, requirement));
+    if (isAnsweredAsStored(resource)) {
+      labelRequirements(labels).forEach(requirement -> requirements.add(label(requirement)));
+      Map<String, AttributeName> names = names(resource, custom.get(resource));
+      for (FieldRequirement requirement : fields) {
+        AttributeName name = names.get(requirement.field());
+        if (name != null) {
+          requirements.add(field(name, requirement));
+        }
       }
     }
     String name = value(NAME, fields);
     Bytes keyEnd = name.isEmpty() ? Bytes.EMPTY : Bytes.of("/" + name);
-    return new Selected(within(range, resource, fields), new Filter(requirements, keyEnd));
+    // Objects of a namespace are together.
+    String namespace = value(NAMESPACE, fields);
+    KeyRange part =
+        namespace.isEmpty() || !objects.namespace().isEmpty()
+            ? range
+            : range.intersect(keys.keys(resource, namespace));
+    return new Selected(part, new Filter(requirements, keyEnd));
   }
 
   /**
-   * The fields that filters may look at. While a definition is new the API server may know a
-   * default of which the attributes know nothing.
+   * Whether the labels and fields of stored objects are those that the API server looks at. Of a
+   * custom resource that takes its definition, and the API server may know one that is new.
    */
-  private Map<String, String> filterNames(Resource resource) {
-    boolean unsure = changing.containsKey(resource) || changing.containsKey(ANY);
+  private boolean isAnsweredAsStored(Resource resource) {
+    if (resource.group().isEmpty() || BuiltInKinds.WITH_A_GROUP.contains(resource)) {
+      return true;
+    }
     Known known = custom.get(resource);
-    return unsure && known != null ? Map.of() : names(resource, known);
+    return known != null
+        && !known.definition.isConvertedByWebhook()
+        && !changing.containsKey(resource);
   }
 
   @Override
-  public void committing(@Nullable List<Event> events, long revision) {
-    if (events == null) {
-      changing.put(ANY, revision);
+  public void settle(KeyRange range) throws InterruptedException {
+    if (!(keys.place(range) instanceof Place.Objects(Resource resource, String _))
+        || !changing.containsKey(resource)) {
       return;
     }
-    for (Event event : events) {
-      if (definitions.contains(event.kv().key())) {
-        Resource resource = defined(event.kv().key());
-        if (resource != null) {
-          changing.put(resource, revision);
-        }
+    long left = PATIENCE_NANOS;
+    lock.lockInterruptibly();
+    try {
+      while (changing.containsKey(resource) && left > 0) {
+        left = learnt.awaitNanos(left);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void changing(Bytes key, long revision) {
+    if (definitions.contains(key)) {
+      Resource resource = defined(key);
+      if (resource != null) {
+        changing.put(resource, revision);
       }
     }
   }
 
   /** Says that all changes of definitions up to a revision are known. */
   void learnt(long revision) {
-    changing.values().removeIf(changed -> changed <= revision);
+    lock.lock();
+    try {
+      changing.values().removeIf(changed -> changed <= revision);
+      learnt.signalAll();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The custom resource that a definition with this key is of; null if it is none. */
@@ -233,7 +273,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   private static Requirement label(LabelRequirement requirement) {
-    String name = LABEL + requirement.key();
+    AttributeName name = AttributeNames.label(requirement.key());
     return switch (requirement) {
       case LabelRequirement.In(var _, var values) -> new Requirement(name, Operator.IN, values, 0);
       case LabelRequirement.NotIn(var _, var values) ->
@@ -247,7 +287,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     };
   }
 
-  private static Requirement field(String name, FieldRequirement requirement) {
+  private static Requirement field(AttributeName name, FieldRequirement requirement) {
     String value = certain(requirement.value());
     return switch (requirement) {
       case FieldRequirement.Is _ ->
@@ -262,26 +302,9 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   }
 
   /** The names of the attributes that the definition of a resource adds. */
-  Set<String> addedNames(Resource resource) {
+  Set<AttributeName> addedNames(Resource resource) {
     Known known = custom.get(resource);
-    return known == null ? Set.of() : known.addedNames;
-  }
-
-  private static Map<String, String> addedNamesByField(CustomResource definition) {
-    Map<String, String> names = new HashMap<>();
-    if (definition.isConvertedByWebhook() && definition.versions().size() > 1) {
-      // A field of one version may be another one in the stored version.
-      return names;
-    }
-    CRC32C crc = new CRC32C();
-    crc.update(definition.toString().getBytes(StandardCharsets.UTF_8));
-    String suffix = "@" + definition.resource().path() + "#" + Long.toHexString(crc.getValue());
-    for (String field : definition.fieldLabels()) {
-      if (!IN_THE_KEY.contains(field)) {
-        names.put(field, Attributes.added(FIELD + field + suffix));
-      }
-    }
-    return names;
+    return known == null ? Set.of() : known.addedNames();
   }
 
   /** What is known of a custom resource. */

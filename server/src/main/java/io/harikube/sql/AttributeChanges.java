@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import java.util.ArrayList;
@@ -19,13 +20,13 @@ final class AttributeChanges {
   record Held(String value, long from) {}
 
   /** A row of the table attribute. */
-  record Row(Bytes key, String name, Held held) {}
+  record Row(Bytes key, AttributeName name, Held held) {}
 
   /** A row of the table attribute_past: an attribute up to the change that ended it. */
-  record Past(Bytes key, String name, Held held, long to) {}
+  record Past(Bytes key, AttributeName name, Held held, long to) {}
 
-  private final Map<Bytes, Map<String, Held>> stored = new HashMap<>();
-  private final Map<Bytes, Map<String, Held>> current = new HashMap<>();
+  private final Map<Bytes, Map<AttributeName, Held>> stored = new HashMap<>();
+  private final Map<Bytes, Map<AttributeName, Held>> current = new HashMap<>();
   private final List<Past> past = new ArrayList<>();
 
   /** Forgets what the tables have; everything must have been written. */
@@ -39,7 +40,7 @@ final class AttributeChanges {
   }
 
   /** Notes what the table has of a key. */
-  void loaded(Bytes key, Map<String, Held> attributes) {
+  void loaded(Bytes key, Map<AttributeName, Held> attributes) {
     stored.put(key, attributes);
   }
 
@@ -49,10 +50,10 @@ final class AttributeChanges {
    * @param id the change that does so
    */
   void set(Bytes key, Attributes attributes, long id) {
-    Map<String, Held> held =
+    Map<AttributeName, Held> held =
         current.computeIfAbsent(
             key, k -> new HashMap<>(Objects.requireNonNull(stored.get(k), "not loaded")));
-    Map<String, String> values = attributes.values();
+    Map<AttributeName, String> values = attributes.values();
     held.entrySet()
         .removeIf(
             entry -> {
@@ -74,7 +75,7 @@ final class AttributeChanges {
     List<Row> rows = new ArrayList<>();
     current.forEach(
         (key, after) -> {
-          Map<String, Held> before = stored(key);
+          Map<AttributeName, Held> before = stored(key);
           after.forEach(
               (name, held) -> {
                 if (!held.equals(before.get(name))) {
@@ -100,8 +101,8 @@ final class AttributeChanges {
     return rows;
   }
 
-  private Map<String, Held> stored(Bytes key) {
-    @Nullable Map<String, Held> found = stored.get(key);
+  private Map<AttributeName, Held> stored(Bytes key) {
+    @Nullable Map<AttributeName, Held> found = stored.get(key);
     return found == null ? Map.of() : found;
   }
 

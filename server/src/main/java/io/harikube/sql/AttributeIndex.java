@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
@@ -36,7 +37,7 @@ import org.slf4j.LoggerFactory;
  *      └───────────────────────────── forget ◄──────────────────────────────┘
  * </pre>
  */
-final class AttributeIndex implements AutoCloseable {
+final class AttributeIndex implements Walk.Attributed, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(AttributeIndex.class);
   private static final int STEP = 500;
   private static final long RETRY_MILLIS = 500;
@@ -53,10 +54,10 @@ final class AttributeIndex implements AutoCloseable {
   private final AttributeReader reader;
 
   /** Names that can be relied on, with the revision from which on. */
-  private final Map<String, Long> ready = new ConcurrentHashMap<>();
+  private final Map<AttributeName, Long> ready = new ConcurrentHashMap<>();
 
   /** Names that are being gathered, with who does so: whoever is not here has been overtaken. */
-  private final Map<String, Object> wanted = new ConcurrentHashMap<>();
+  private final Map<AttributeName, Object> wanted = new ConcurrentHashMap<>();
 
   private final LinkedBlockingQueue<Task> tasks = new LinkedBlockingQueue<>();
   private final Thread thread =
@@ -75,12 +76,12 @@ final class AttributeIndex implements AutoCloseable {
     thread.start();
   }
 
-  private static Map<String, Long> readReady(Session session) throws SQLException {
-    Map<String, Long> found = new HashMap<>();
+  private static Map<AttributeName, Long> readReady(Session session) throws SQLException {
+    Map<AttributeName, Long> found = new HashMap<>();
     try (ResultSet rows =
         session.prepare("SELECT name, revision FROM attribute_ready").executeQuery()) {
       while (rows.next()) {
-        found.put(Rows.text(rows, 1), rows.getLong(2));
+        found.put(Rows.name(rows, 1), rows.getLong(2));
       }
     }
     return found;
@@ -108,29 +109,32 @@ final class AttributeIndex implements AutoCloseable {
     }
   }
 
-  /** The requirements of a filter that can be relied on at a revision. */
-  Filter reliable(Filter filter, long revision, Meta meta) {
+  @Override
+  public Filter reliable(Filter filter, long revision, Meta meta) {
     boolean indexed = meta.indexed() >= 0 && revision >= meta.indexed();
     return filter.only(
         name ->
-            indexed
-                && (!Attributes.isAdded(name)
-                    || ready.getOrDefault(name, Long.MAX_VALUE) <= revision));
+            indexed && (!name.isAdded() || ready.getOrDefault(name, Long.MAX_VALUE) <= revision));
   }
 
-  Set<String> ready() {
+  @Override
+  public boolean matches(Filter filter, KeyValue kv) {
+    return filter.matches(kv.key(), reader.read(kv.key(), kv.value()));
+  }
+
+  Set<AttributeName> ready() {
     return Set.copyOf(ready.keySet());
   }
 
   /** See {@link io.harikube.store.Store#gather}. */
-  CompletableFuture<Void> gather(KeyRange range, List<String> names) {
+  CompletableFuture<Void> gather(KeyRange range, List<AttributeName> names) {
     Object gatherer = new Object();
     names.forEach(name -> wanted.put(name, gatherer));
     return add(range, batch -> end(batch, names, gatherer))
         .thenAccept(revision -> names.forEach(name -> settle(name, gatherer, revision)));
   }
 
-  private void settle(String name, Object gatherer, long revision) {
+  private void settle(AttributeName name, Object gatherer, long revision) {
     wanted.computeIfPresent(
         name,
         (_, last) -> {
@@ -143,12 +147,13 @@ final class AttributeIndex implements AutoCloseable {
   }
 
   /** Writes that what has been gathered counts, but for names that have been forgotten since. */
-  private long end(Batch batch, List<String> names, Object gatherer) throws SQLException {
-    List<String> still = names.stream().filter(name -> gatherer.equals(wanted.get(name))).toList();
+  private long end(Batch batch, List<AttributeName> names, Object gatherer) throws SQLException {
+    List<AttributeName> still =
+        names.stream().filter(name -> gatherer.equals(wanted.get(name))).toList();
     remove(batch, still);
     PreparedStatement insert =
         batch.session().prepare("INSERT INTO attribute_ready (name, revision) VALUES (?, ?)");
-    for (String name : still) {
+    for (AttributeName name : still) {
       insert.setBytes(1, Rows.bytes(name));
       insert.setLong(2, batch.revision());
       insert.executeUpdate();
@@ -157,8 +162,8 @@ final class AttributeIndex implements AutoCloseable {
   }
 
   /** See {@link io.harikube.store.Store#forget}. */
-  CompletableFuture<Void> forget(List<String> names) {
-    for (String name : names) {
+  CompletableFuture<Void> forget(List<AttributeName> names) {
+    for (AttributeName name : names) {
       wanted.compute(
           name,
           (_, _) -> {
@@ -177,10 +182,10 @@ final class AttributeIndex implements AutoCloseable {
         .thenAccept(_ -> {});
   }
 
-  private static void remove(Batch batch, List<String> names) throws SQLException {
+  private static void remove(Batch batch, List<AttributeName> names) throws SQLException {
     PreparedStatement delete =
         batch.session().prepare("DELETE FROM attribute_ready WHERE name = ?");
-    for (String name : names) {
+    for (AttributeName name : names) {
       delete.setBytes(1, Rows.bytes(name));
       delete.executeUpdate();
     }

@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import static java.util.Objects.requireNonNull;
 
+import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
@@ -48,6 +49,7 @@ final class Batch {
 
   private final Effects effects = new Effects();
   private @Nullable Session session;
+  private final AttributeReader reader;
   private final BatchEvents events;
   private long revision;
   private long compacted;
@@ -60,11 +62,13 @@ final class Batch {
   private boolean dirty;
 
   /**
+   * @param reader is told of the keys that are changed
    * @param hasAttributes false only if no key has attributes
    */
-  Batch(Dialect dialect, Meta meta, int eventBytes, boolean hasAttributes) {
+  Batch(Dialect dialect, AttributeReader reader, Meta meta, int eventBytes, boolean hasAttributes) {
     this.hasAttributes = hasAttributes;
     this.dialect = dialect;
+    this.reader = reader;
     this.known = new Known(dialect);
     this.meta = meta;
     this.events = new BatchEvents(eventBytes);
@@ -330,6 +334,7 @@ final class Batch {
     unwritten.add(row);
     unwrittenLive.put(after.key(), row);
     dirty = true;
+    reader.changing(after.key(), after.modRevision());
     events.add(new Event(after, before), head == null || head.complete());
     return row.id();
   }

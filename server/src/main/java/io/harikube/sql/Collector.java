@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Predicate;
 
 /**
  * Gathers the keys of an answer, or of a page of it, and counts them against its share of the
@@ -117,6 +118,30 @@ final class Collector {
     for (List<Values.Later> group = missing(); !group.isEmpty(); group = missing()) {
       fill(group, Values.read(session, group));
     }
+  }
+
+  /**
+   * Leaves out what does not match, and what is more than so many keys.
+   *
+   * @param keysOnly whether values are for matching alone
+   */
+  void retain(Predicate<KeyValue> matching, long atMost, boolean keysOnly) {
+    List<KeyValue> kept = new ArrayList<>();
+    for (KeyValue kv : kvs) {
+      boolean wanted = matching.test(kv);
+      more |= wanted && kept.size() >= atMost;
+      if (!wanted || more) {
+        bytes -= kv.weight();
+      } else if (keysOnly) {
+        KeyValue key = kv.withValue(Bytes.EMPTY);
+        bytes += key.weight() - kv.weight();
+        kept.add(key);
+      } else {
+        kept.add(kv);
+      }
+    }
+    kvs.clear();
+    kvs.addAll(kept);
   }
 
   int size() {

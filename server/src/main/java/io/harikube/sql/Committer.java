@@ -151,7 +151,7 @@ final class Committer implements AutoCloseable {
   }
 
   private void run(Rounds.Round round) {
-    Batch batch = new Batch(dialect, meta, eventBytes, hasAttributes);
+    Batch batch = new Batch(dialect, reader, meta, eventBytes, hasAttributes);
     long begin = System.nanoTime();
     committing = false;
     if (!connection.isOpen()) {
@@ -263,7 +263,6 @@ final class Committer implements AutoCloseable {
   /** The changes of a batch are about to become durable, and seen by those who read. */
   private void committing(Batch batch) {
     if (batch.revision() > meta.revision()) {
-      reader.committing(batch.events(), batch.revision());
       prefixes.committing(batch.events(), batch.revision());
     }
     committing = true;

@@ -1,7 +1,6 @@
 package io.harikube.sql;
 
-import io.harikube.store.Attributes;
-import io.harikube.store.Bytes;
+import io.harikube.store.AttributeName;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
@@ -9,9 +8,8 @@ import io.harikube.store.KeyRange;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
-import java.util.StringJoiner;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +22,8 @@ import org.jspecify.annotations.Nullable;
  * has is counted up to a bound, each time: no statistics that grow old.
  *
  * <p>For an old revision the same, over the attributes that held then.
+ *
+ * <p>How long a statement gets does not depend on who asks: see {@link #asFarAsItGoes}.
  */
 final class FilteredRanges {
   /** Up to so many keys are counted, and up to so many are sorted. */
@@ -32,22 +32,22 @@ final class FilteredRanges {
   /** More values than this are looked up by key. */
   private static final int MAX_ARMS = 50;
 
+  /** More requirements than this are not looked at. */
+  private static final int MAX_REQUIREMENTS = 16;
+
   private static final Requirement UNKNOWN =
-      new Requirement(Attributes.unknownName(), Operator.IN, List.of(""), 0);
+      new Requirement(AttributeName.UNKNOWN, Operator.IN, List.of(""), 0);
+
+  private static final List<String> NOW = List.of("attribute");
+  private static final List<String> THEN = List.of("attribute", "attribute_past");
 
   private final Session session;
   private final KeyRange range;
   private final Filter filter;
+  private final long revision;
 
   /** The first id behind the revision; 0 for the current one. */
   private final long end;
-
-  private final long revision;
-
-  /** The statement of the keys as it grows; the parameters are those of all of the statement. */
-  private final StringBuilder sql = new StringBuilder();
-
-  private final List<Object> parameters = new ArrayList<>();
 
   private FilteredRanges(Session session, KeyRange range, Filter filter, long revision) {
     this.session = session;
@@ -55,6 +55,23 @@ final class FilteredRanges {
     this.filter = filter;
     this.revision = revision;
     this.end = revision == 0 ? 0 : Ids.first(revision + 1);
+  }
+
+  /**
+   * What of a filter goes into a statement: a filter that matches the same and more. Requirements
+   * that say what is there leave out more than those that say what is not.
+   */
+  static Filter asFarAsItGoes(Filter filter) {
+    List<Requirement> all = filter.requirements();
+    if (all.size() <= MAX_REQUIREMENTS) {
+      return filter;
+    }
+    return new Filter(
+        all.stream()
+            .sorted(Comparator.comparing(requirement -> negative(requirement.operator())))
+            .limit(MAX_REQUIREMENTS)
+            .toList(),
+        filter.keyEnd());
   }
 
   /**
@@ -72,120 +89,77 @@ final class FilteredRanges {
       Filter filter,
       Collector into)
       throws SQLException {
-    PreparedStatement select = page(session, "", range, filter, revision, limit, keysOnly);
-    return Ranges.read(session, select, range, limit, keysOnly, into);
+    Sql page = new FilteredRanges(session, range, filter, revision).page(limit, keysOnly);
+    return Ranges.read(session, page, range, limit, keysOnly, into);
   }
 
   /** The statement of a page, for those who look at how the database does it. */
   static PreparedStatement explain(
       Session session, String explain, KeyRange range, Filter filter, long revision, long limit)
       throws SQLException {
-    return page(session, explain, range, filter, revision, limit, false);
+    Sql page = new FilteredRanges(session, range, filter, revision).page(limit, false);
+    return Sql.of(explain).add(page).prepare(session);
   }
 
-  private static PreparedStatement page(
-      Session session,
-      String explain,
-      KeyRange range,
-      Filter filter,
-      long revision,
-      long limit,
-      boolean keysOnly)
-      throws SQLException {
-    FilteredRanges search = new FilteredRanges(session, range, filter, revision);
-    if (!keysOnly) {
-      search.parameters.add(Values.largest(limit));
-    }
-    if (revision == 0) {
-      search.keys(limit);
-      return search.prepare(explain + current(keysOnly, search.sql));
-    }
-    search.parameters.addAll(
-        List.of(search.end, search.end, revision, revision, search.end)); // as they come below
-    search.keys(limit);
-    search.parameters.add(limit);
-    return search.prepare(explain + Ranges.changes(keysOnly, heads(search.sql)));
+  private Sql page(long limit, boolean keysOnly) throws SQLException {
+    Sql keys = keys().add(" ORDER BY key LIMIT ?", limit);
+    return end == 0
+        ? current(keys, limit, keysOnly)
+        : Ranges.changes(revision, limit, keysOnly, heads(keys, limit));
   }
 
-  private static String current(boolean keysOnly, CharSequence keys) {
-    return "SELECT "
-        + Values.columns("v", keysOnly)
-        + " FROM ("
-        + keys
-        + ") w CROSS JOIN live v"
-        + (keysOnly
-            ? " WHERE v.key = w.key"
-            : " CROSS JOIN log l WHERE v.key = w.key AND l.id = v.id")
-        + " ORDER BY w.key";
+  private static Sql current(Sql keys, long limit, boolean keysOnly) {
+    return Ranges.columns("v", keysOnly, limit)
+        .add(" FROM (")
+        .add(keys)
+        .add(") w CROSS JOIN live v")
+        .add(
+            keysOnly
+                ? " WHERE v.key = w.key"
+                : " CROSS JOIN log l WHERE v.key = w.key AND l.id = v.id")
+        .add(" ORDER BY w.key");
   }
 
   /**
    * As {@link Ranges#heads}, of keys that were there. The limit keeps PostgreSQL from putting the
    * look for the head into each place that names it.
    */
-  private static String heads(CharSequence keys) {
-    return "SELECT w.key, coalesce("
-        + "(SELECT v.id FROM live v WHERE v.key = w.key AND v.create_revision <= ?), "
-        + "(SELECT min(t.id) FROM log t WHERE t.version = 0 AND t.key = w.key"
-        + " AND t.create_revision <= ? AND t.id >= ?)) AS id FROM ("
-        + keys
-        + ") w ORDER BY w.key LIMIT ?";
+  private Sql heads(Sql keys, long limit) {
+    return Sql.of("SELECT w.key, coalesce(")
+        .add("(SELECT v.id FROM live v WHERE v.key = w.key AND v.create_revision <= ?), ", revision)
+        .add("(SELECT min(t.id) FROM log t WHERE t.version = 0 AND t.key = w.key")
+        .add(" AND t.create_revision <= ? AND t.id >= ?)) AS id FROM (", revision, end)
+        .add(keys)
+        .add(") w ORDER BY w.key LIMIT ?", limit);
   }
 
-  private PreparedStatement prepare(String text) throws SQLException {
-    PreparedStatement statement = session.prepare(text);
-    int index = 1;
-    for (Object parameter : parameters) {
-      if (parameter instanceof byte[] bytes) {
-        statement.setBytes(index++, bytes);
-      } else {
-        statement.setLong(index++, (Long) parameter);
-      }
-    }
-    return statement;
-  }
-
-  private void keys(long limit) throws SQLException {
+  private Sql keys() throws SQLException {
     Requirement driver = driver();
     if (driver == null) {
-      walk();
-    } else {
-      StringJoiner arms = new StringJoiner(" UNION ALL ");
-      if (driver.operator() == Operator.PRESENT) {
-        arms(arms, driver, null, driver);
-      } else {
-        for (String value : driver.values()) {
-          arms(arms, driver, value, driver);
-        }
-      }
-      arms(arms, UNKNOWN, "", null);
-      sql.append("SELECT key FROM (").append(arms).append(") d");
+      return walk();
     }
-    sql.append(" ORDER BY key LIMIT ?");
-    parameters.add(limit);
+    Sql arms = new Sql();
+    for (String value : driver.values()) {
+      arms.add(arms(driver, value, driver)).add(" UNION ALL ");
+    }
+    if (driver.operator() == Operator.PRESENT) {
+      arms.add(arms(driver, null, driver)).add(" UNION ALL ");
+    }
+    arms.add(arms(UNKNOWN, "", null));
+    return Sql.of("SELECT key FROM (").add(arms).add(") d");
   }
 
   /** All keys of the range, each looked up. */
-  private void walk() {
-    if (end == 0) {
-      sql.append("SELECT d.key FROM live d WHERE ");
-      range("d.key");
-    } else {
-      sql.append("SELECT d.key FROM (").append(Ranges.heads(range)).append(") d WHERE 1 = 1");
-      for (int arm = 0; arm < 2; arm++) {
-        addRange();
-        parameters.add(revision);
-      }
-      parameters.add(end);
-    }
-    end(sql);
-    sql.append(" AND (");
-    StringBuilder probes = new StringBuilder("1 = 1");
-    filter.requirements().forEach(requirement -> probe(probes, requirement));
-    sql.append(probes).append(" OR ");
-    StringBuilder unknown = new StringBuilder();
-    exists(unknown, UNKNOWN, true);
-    sql.append(unknown).append(')');
+  private Sql walk() {
+    Sql keys =
+        end == 0
+            ? Sql.of("SELECT d.key FROM live d WHERE ").in("d.key", range)
+            : Sql.of("SELECT d.key FROM (")
+                .add(Ranges.heads(range, revision))
+                .add(") d WHERE 1 = 1");
+    keys.add(keyEnd()).add(" AND (1 = 1");
+    filter.requirements().forEach(requirement -> keys.add(probe(requirement)));
+    return keys.add(" OR ").add(exists(UNKNOWN, true)).add(")");
   }
 
   /**
@@ -194,114 +168,92 @@ final class FilteredRanges {
    * @param value null for any value
    * @param driver the requirement that needs no more look; null to look at none
    */
-  private void arms(
-      StringJoiner arms, Requirement by, @Nullable String value, @Nullable Requirement driver) {
-    for (String table : end == 0 ? List.of("attribute") : List.of("attribute", "attribute_past")) {
-      StringBuilder arm =
-          new StringBuilder("SELECT d.key FROM ").append(table).append(" d WHERE d.name = ?");
-      parameters.add(Rows.bytes(by.name()));
+  private Sql arms(Requirement by, @Nullable String value, @Nullable Requirement driver) {
+    Sql arms = new Sql();
+    String union = "";
+    for (String table : tables()) {
+      Sql arm = Sql.of("SELECT d.key FROM " + table + " d WHERE d.name = ?", Rows.bytes(by.name()));
       if (value != null) {
-        arm.append(" AND d.value = ?");
-        parameters.add(Rows.bytes(value));
+        arm.add(" AND d.value = ?", Rows.bytes(value));
       }
-      arm.append(" AND ").append(Rows.condition("d.key", range));
-      addRange();
-      end(arm);
-      arm.append(held("d", table));
+      arm.add(" AND ").in("d.key", range).add(keyEnd()).add(held("d", table));
       if (driver != null) {
         for (Requirement requirement : filter.requirements()) {
           if (!requirement.equals(driver)) {
-            probe(arm, requirement);
+            arm.add(probe(requirement));
           }
         }
       }
-      arms.add(Ranges.inOrder(arm.toString()));
+      arms.add(union).add(Ranges.inOrder(arm));
+      union = " UNION ALL ";
     }
+    return arms;
+  }
+
+  private List<String> tables() {
+    return end == 0 ? NOW : THEN;
   }
 
   /** The condition on the end of a key; a shorter key is cut to something else or to itself. */
-  private void end(StringBuilder to) {
-    if (!filter.keyEnd().isEmpty()) {
-      to.append(" AND substr(d.key, CAST(length(d.key) - ? + 1 AS integer)) = ?");
-      parameters.add((long) filter.keyEnd().size());
-      parameters.add(filter.keyEnd().array());
-    }
+  private Sql keyEnd() {
+    return filter.keyEnd().isEmpty()
+        ? new Sql()
+        : Sql.of(
+            " AND substr(d.key, CAST(length(d.key) - ? + 1 AS integer)) = ?",
+            (long) filter.keyEnd().size(),
+            filter.keyEnd().array());
   }
 
   /** The condition that a row of a table of attributes held at the revision. */
-  private String held(String alias, String table) {
+  private Sql held(String alias, String table) {
     if (end == 0) {
-      return "";
+      return new Sql();
     }
-    parameters.add(end);
-    if (table.equals("attribute")) {
-      return " AND " + alias + ".from_id < ?";
-    }
-    parameters.add(end);
-    return " AND " + alias + ".from_id < ? AND " + alias + ".to_id >= ?";
+    Sql held = Sql.of(" AND " + alias + ".from_id < ?", end);
+    return table.equals("attribute") ? held : held.add(" AND " + alias + ".to_id >= ?", end);
   }
 
-  private void probe(StringBuilder to, Requirement requirement) {
-    to.append(" AND ");
-    exists(to, requirement, !negative(requirement.operator()));
+  private Sql probe(Requirement requirement) {
+    return Sql.of(" AND ").add(exists(requirement, !negative(requirement.operator())));
   }
 
   private static boolean negative(Operator operator) {
     return operator == Operator.NOT_IN || operator == Operator.ABSENT;
   }
 
-  private void exists(StringBuilder to, Requirement requirement, boolean wanted) {
-    to.append(wanted ? "(" : "NOT (");
+  private Sql exists(Requirement requirement, boolean wanted) {
+    Sql exists = Sql.of(wanted ? "(" : "NOT (");
     String or = "";
-    for (String table : end == 0 ? List.of("attribute") : List.of("attribute", "attribute_past")) {
-      to.append(or)
-          .append("EXISTS (SELECT 1 FROM ")
-          .append(table)
-          .append(" p WHERE p.key = d.key AND p.name = ?");
-      parameters.add(Rows.bytes(requirement.name()));
-      switch (requirement.operator()) {
-        case IN, NOT_IN -> to.append(" AND p.value IN ").append(values(requirement));
-        case ABSENT -> {
-          if (!requirement.values().isEmpty()) {
-            to.append(" AND p.value NOT IN ").append(values(requirement));
-          }
-        }
-        case ABOVE -> {
-          to.append(" AND p.number > ?");
-          parameters.add(requirement.number());
-        }
-        case BELOW -> {
-          to.append(" AND p.number < ?");
-          parameters.add(requirement.number());
-        }
-        case PRESENT -> {}
-      }
-      to.append(held("p", table)).append(')');
+    for (String table : tables()) {
+      exists
+          .add(or + "EXISTS (SELECT 1 FROM " + table + " p WHERE p.key = d.key")
+          .add(" AND p.name = ?", Rows.bytes(requirement.name()))
+          .add(of(requirement))
+          .add(held("p", table))
+          .add(")");
       or = " OR ";
     }
-    to.append(')');
+    return exists.add(")");
   }
 
-  private String values(Requirement requirement) {
-    StringJoiner marks = new StringJoiner(", ", "(", ")");
-    for (String value : requirement.values()) {
-      marks.add("?");
-      parameters.add(Rows.bytes(value));
-    }
-    return marks.toString();
+  /** The condition on an attribute of the name, be it one that a requirement wants or does not. */
+  private Sql of(Requirement requirement) {
+    return switch (requirement.operator()) {
+      case IN, NOT_IN -> Sql.of(" AND ").add(oneOf(requirement.values()));
+      case ABSENT ->
+          requirement.values().isEmpty()
+              ? new Sql()
+              : Sql.of(" AND NOT (").add(oneOf(requirement.values())).add(")");
+      case ABOVE -> Sql.of(" AND p.number > ?", requirement.number());
+      case BELOW -> Sql.of(" AND p.number < ?", requirement.number());
+      case PRESENT -> new Sql();
+    };
   }
 
-  private void range(String column) {
-    sql.append(Rows.condition(column, range));
-    addRange();
-  }
-
-  private void addRange() {
-    parameters.add(range.start().array());
-    Bytes last = range.end();
-    if (last != null) {
-      parameters.add(last.array());
-    }
+  private Sql oneOf(List<String> values) {
+    return values.size() == 1
+        ? Sql.of("p.value = ?", Rows.bytes(values.getFirst()))
+        : new Sql().in("p.value", session.many(values.stream().map(Rows::bytes).toList()));
   }
 
   /** The requirement whose keys are looked at; null if none names few enough of them. */
@@ -332,23 +284,15 @@ final class FilteredRanges {
 
   private long count(Requirement requirement) throws SQLException {
     boolean any = requirement.operator() == Operator.PRESENT;
-    PreparedStatement select =
-        session.prepare(
-            "SELECT count(*) FROM (SELECT 1 FROM attribute WHERE name = ?"
-                + (any ? "" : " AND value = ?")
-                + " AND "
-                + Rows.condition("key", range)
-                + " LIMIT "
-                + FEW
-                + ") c");
     long count = 0;
     for (String value : any ? List.of("") : requirement.values()) {
-      select.setBytes(1, Rows.bytes(requirement.name()));
+      Sql keys = Sql.of("SELECT 1 FROM attribute WHERE name = ?", Rows.bytes(requirement.name()));
       if (!any) {
-        select.setBytes(2, Rows.bytes(value));
+        keys.add(" AND value = ?", Rows.bytes(value));
       }
-      Rows.bind(select, any ? 2 : 3, range);
-      try (ResultSet rows = select.executeQuery()) {
+      keys.add(" AND ").in("key", range).add(" LIMIT " + FEW);
+      Sql select = Sql.of("SELECT count(*) FROM (").add(keys).add(") c");
+      try (ResultSet rows = select.prepare(session).executeQuery()) {
         rows.next();
         count += rows.getLong(1);
       }

@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import java.sql.Array;
 import java.sql.Connection;
@@ -74,7 +75,7 @@ final class PostgresDialect implements Dialect {
   private Session connectProbe() throws SQLException {
     Connection connection = connector.open(1);
     connection.setNetworkTimeout(Runnable::run, 2_000);
-    return new Session(connection);
+    return new Session(connection, ManyValues.Array::new);
   }
 
   @Override
@@ -110,7 +111,7 @@ final class PostgresDialect implements Dialect {
 
   @Override
   public Session connectWriter() throws SQLException {
-    Session session = new Session(connector.open(CONNECT_SECONDS));
+    Session session = new Session(connector.open(CONNECT_SECONDS), ManyValues.Array::new);
     boolean ready = false;
     try {
       writer = PostgresConnector.Backend.follow(session, writer);
@@ -206,14 +207,14 @@ final class PostgresDialect implements Dialect {
     }
     if (attributes != null) {
       answers.getMoreResults();
-      Map<Bytes, Map<String, AttributeChanges.Held>> found = new HashMap<>();
+      Map<Bytes, Map<AttributeName, AttributeChanges.Held>> found = new HashMap<>();
       keys.forEach(key -> found.put(key, new HashMap<>()));
       try (ResultSet rows = answers.getResultSet()) {
         while (rows.next()) {
           found
               .computeIfAbsent(Rows.bytes(rows, 1), _ -> new HashMap<>())
               .put(
-                  Rows.text(rows, 2),
+                  Rows.name(rows, 2),
                   new AttributeChanges.Held(Rows.text(rows, 3), rows.getLong(4)));
         }
       }

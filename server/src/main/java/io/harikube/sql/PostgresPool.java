@@ -129,7 +129,7 @@ final class PostgresPool implements Lender {
 
   private Session connected() throws SQLException {
     while (true) {
-      Session session = new Session(pool().getConnection());
+      Session session = new Session(pool().getConnection(), ManyValues.Array::new);
       watch.busy(session.connection());
       if (System.nanoTime() - lost > DOUBT_NANOS || session.connection().isValid(1)) {
         lent.put(session, generation.get());

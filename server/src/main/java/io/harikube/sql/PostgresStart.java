@@ -33,7 +33,7 @@ final class PostgresStart {
 
   void prepare() throws OpenException {
     try (Connection connection = connector.open(PostgresDialect.CONNECT_SECONDS);
-        Session session = new Session(connection)) {
+        Session session = new Session(connection, ManyValues.Array::new)) {
       Schema.check(dialect, session);
       refuseBadPooling(connection);
       return;

@@ -32,37 +32,35 @@ final class Ranges {
   private Ranges() {}
 
   /** The last changes of all keys that there were at a revision, in the life that they had then. */
-  static String heads(KeyRange range) {
-    String condition = Rows.condition("key", range) + " AND create_revision <= ?";
-    return inOrder("SELECT key, id FROM live WHERE " + condition)
-        + " UNION ALL "
-        + inOrder("SELECT key, id FROM log WHERE version = 0 AND " + condition + " AND id >= ?");
+  static Sql heads(KeyRange range, long revision) {
+    Sql live =
+        Sql.of("SELECT key, id FROM live WHERE ")
+            .in("key", range)
+            .add(" AND create_revision <= ?", revision);
+    Sql ended =
+        Sql.of("SELECT key, id FROM log WHERE version = 0 AND ")
+            .in("key", range)
+            .add(" AND create_revision <= ? AND id >= ?", revision, Ids.first(revision + 1));
+    return inOrder(live).add(" UNION ALL ").add(inOrder(ended));
   }
 
   /**
    * An arm of a UNION ALL that comes in the order of the keys. Without it PostgreSQL does not see
    * that arms that are in order can be merged, and sorts all of the range for every page.
    */
-  static String inOrder(String arm) {
-    return "SELECT * FROM (" + arm + " ORDER BY key) o";
+  static Sql inOrder(Sql arm) {
+    return Sql.of("SELECT * FROM (").add(arm).add(" ORDER BY key) o");
   }
 
-  /** Sets the parameters of {@link #heads} from {@code index} on; answers the next index. */
-  private static int bindHeads(PreparedStatement select, int index, KeyRange range, long revision)
-      throws SQLException {
-    int next = Rows.bind(select, index, range);
-    select.setLong(next, revision);
-    next = Rows.bind(select, next + 1, range);
-    select.setLong(next, revision);
-    select.setLong(next + 1, Ids.first(revision + 1));
-    return next + 2;
+  /** The id of the change of the head h that is the newest of a revision or one before. */
+  private static Sql at(long revision) {
+    return Sql.of(AT, Ids.first(revision + 1), Ids.first(revision + 1));
   }
 
-  private static int bindAt(PreparedStatement select, int index, long revision)
-      throws SQLException {
-    select.setLong(index, Ids.first(revision + 1));
-    select.setLong(index + 1, Ids.first(revision + 1));
-    return index + 2;
+  /** The columns of rows; see {@link Values#columns}. */
+  static Sql columns(String from, boolean keysOnly, long rows) {
+    String columns = "SELECT " + Values.columns(from, keysOnly);
+    return keysOnly ? Sql.of(columns) : Sql.of(columns, Values.largest(rows));
   }
 
   /**
@@ -73,25 +71,15 @@ final class Ranges {
   static @Nullable KeyRange live(
       Session session, KeyRange range, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    return read(session, live(session, "", range, limit, keysOnly), range, limit, keysOnly, into);
+    return read(session, live(range, limit, keysOnly), range, limit, keysOnly, into);
   }
 
   /** The outer join keeps PostgreSQL from looking for the keys of values. */
-  private static PreparedStatement live(
-      Session session, String explain, KeyRange range, long limit, boolean keysOnly)
-      throws SQLException {
-    PreparedStatement select =
-        session.prepare(
-            explain
-                + "SELECT "
-                + Values.columns("v", keysOnly)
-                + " FROM live v "
-                + (keysOnly ? "" : "LEFT JOIN log l ON l.id = v.id ")
-                + "WHERE "
-                + Rows.condition("v.key", range)
-                + " ORDER BY v.key LIMIT ?");
-    select.setLong(Rows.bind(select, Values.bind(select, keysOnly, limit), range), limit);
-    return select;
+  private static Sql live(KeyRange range, long limit, boolean keysOnly) {
+    return columns("v", keysOnly, limit)
+        .add(" FROM live v " + (keysOnly ? "" : "LEFT JOIN log l ON l.id = v.id ") + "WHERE ")
+        .in("v.key", range)
+        .add(" ORDER BY v.key LIMIT ?", limit);
   }
 
   /**
@@ -103,22 +91,17 @@ final class Ranges {
   static @Nullable KeyRange history(
       Session session, KeyRange range, long revision, long limit, boolean keysOnly, Collector into)
       throws SQLException {
-    PreparedStatement select = history(session, "", range, revision, limit, keysOnly);
+    Sql select = history(range, revision, limit, keysOnly);
     return read(session, select, range, limit, keysOnly, into);
   }
 
   /** Executes the statement of a page, and reads its values; answers the rest of the range. */
   static @Nullable KeyRange read(
-      Session session,
-      PreparedStatement select,
-      KeyRange range,
-      long limit,
-      boolean keysOnly,
-      Collector into)
+      Session session, Sql select, KeyRange range, long limit, boolean keysOnly, Collector into)
       throws SQLException {
     long read = 0;
     Bytes last = null;
-    try (ResultSet rows = select.executeQuery()) {
+    try (ResultSet rows = select.prepare(session).executeQuery()) {
       while (!into.isFull() && rows.next() && into.takes()) {
         read++;
         last = Values.add(rows, keysOnly, into);
@@ -131,28 +114,19 @@ final class Ranges {
     return range.from(last.successor());
   }
 
-  /**
-   * The changes behind heads, in the order of their keys; its first parameters are that of the
-   * columns and two ids.
-   */
-  static String changes(boolean keysOnly, String heads) {
-    return "SELECT "
-        + Values.columns("l", keysOnly)
-        + " FROM (SELECT h.key, "
-        + AT
-        + " AS id FROM ("
-        + heads
-        + ") h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key";
+  /** The changes behind heads that were the newest at a revision, in the order of their keys. */
+  static Sql changes(long revision, long limit, boolean keysOnly, Sql heads) {
+    return columns("l", keysOnly, limit)
+        .add(" FROM (SELECT h.key, ")
+        .add(at(revision))
+        .add(" AS id FROM (")
+        .add(heads)
+        .add(") h) w CROSS JOIN log l WHERE l.id = w.id ORDER BY w.key");
   }
 
-  private static PreparedStatement history(
-      Session session, String explain, KeyRange range, long revision, long limit, boolean keysOnly)
-      throws SQLException {
-    PreparedStatement select =
-        session.prepare(explain + changes(keysOnly, heads(range) + " ORDER BY key LIMIT ?"));
-    int next = bindAt(select, Values.bind(select, keysOnly, limit), revision);
-    select.setLong(bindHeads(select, next, range, revision), limit);
-    return select;
+  private static Sql history(KeyRange range, long revision, long limit, boolean keysOnly) {
+    Sql heads = heads(range, revision).add(" ORDER BY key LIMIT ?", limit);
+    return changes(revision, limit, keysOnly, heads);
   }
 
   /**
@@ -163,9 +137,8 @@ final class Ranges {
   static PreparedStatement explain(
       Session session, String explain, KeyRange range, long revision, long limit)
       throws SQLException {
-    return revision == 0
-        ? live(session, explain, range, limit, false)
-        : history(session, explain, range, revision, limit, false);
+    Sql page = revision == 0 ? live(range, limit, false) : history(range, revision, limit, false);
+    return Sql.of(explain).add(page).prepare(session);
   }
 
   /**
@@ -177,56 +150,55 @@ final class Ranges {
    */
   static void sorted(Session session, RangeQuery query, long revision, Collector into)
       throws SQLException {
-    KeyRange range = query.range();
-    boolean cut = query.cutsBeforeSorting();
     boolean byValue = query.target() == RangeQuery.Target.VALUE;
     long rows = query.limit() > 0 ? query.limit() + 1 : Long.MAX_VALUE;
-    String first = cut ? " ORDER BY key LIMIT ?" : "";
-    String keys =
-        revision == 0
-            ? "SELECT * FROM live WHERE " + Rows.condition("key", range) + first
-            : "SELECT l.* FROM (SELECT h.key, "
-                + AT
-                + " AS id FROM ("
-                + heads(range)
-                + first
-                + ") h) w CROSS JOIN log l WHERE l.id = w.id";
-    // The values of those that are not wanted are not looked at, unless it is these that decide.
-    String chosen = " ORDER BY " + order(query) + (query.limit() > 0 ? " LIMIT ?" : "");
-    PreparedStatement select =
-        session.prepare(
-            "SELECT "
-                + Values.columns("v", query.keysOnly())
-                + " FROM (SELECT key, id, create_revision, version, lease FROM ("
-                + keys
-                + ") v WHERE id >= ? AND id < ? AND create_revision >= ? AND create_revision <= ?"
-                + (byValue ? "" : chosen)
-                + ") v"
-                + (byValue || !query.keysOnly() ? " LEFT JOIN log l ON l.id = v.id" : "")
-                + (byValue ? chosen : " ORDER BY " + order(query)));
-    select.setFetchSize(FETCH_ROWS);
-    int next = Values.bind(select, query.keysOnly(), Math.min(rows, FETCH_ROWS));
-    next =
-        revision == 0
-            ? Rows.bind(select, next, range)
-            : bindHeads(select, bindAt(select, next, revision), range, revision);
-    if (cut) {
-      select.setLong(next++, rows);
-    }
-    select.setLong(next++, firstId(query.minModRevision()));
-    select.setLong(
-        next++, query.maxModRevision() == 0 ? Long.MAX_VALUE : firstId(query.maxModRevision() + 1));
-    select.setLong(next++, query.minCreateRevision());
-    select.setLong(
-        next++, query.maxCreateRevision() == 0 ? Long.MAX_VALUE : query.maxCreateRevision());
+    Sql chosen = Sql.of(" ORDER BY " + order(query));
     if (query.limit() > 0) {
-      select.setLong(next, rows);
+      chosen.add(" LIMIT ?", rows);
     }
+    Sql found =
+        columns("v", query.keysOnly(), Math.min(rows, FETCH_ROWS))
+            .add(" FROM (SELECT key, id, create_revision, version, lease FROM (")
+            .add(keys(query, revision, rows))
+            .add(") v WHERE id >= ? AND id < ?", firstId(query.minModRevision()), endId(query))
+            .add(
+                " AND create_revision >= ? AND create_revision <= ?",
+                query.minCreateRevision(),
+                query.maxCreateRevision() == 0 ? Long.MAX_VALUE : query.maxCreateRevision());
+    // The values of those that are not wanted are not looked at, unless it is these that decide.
+    if (byValue) {
+      found.add(") v LEFT JOIN log l ON l.id = v.id").add(chosen);
+    } else {
+      found
+          .add(chosen)
+          .add(") v" + (query.keysOnly() ? "" : " LEFT JOIN log l ON l.id = v.id"))
+          .add(" ORDER BY " + order(query));
+    }
+    PreparedStatement select = found.prepare(session);
+    select.setFetchSize(FETCH_ROWS);
     try (ResultSet result = select.executeQuery()) {
       while (result.next() && into.takes()) {
         Values.add(result, query.keysOnly(), into);
       }
     }
+  }
+
+  /** The keys that a query is about, before it looks at anything else. */
+  private static Sql keys(RangeQuery query, long revision, long rows) {
+    Sql first = query.cutsBeforeSorting() ? Sql.of(" ORDER BY key LIMIT ?", rows) : new Sql();
+    if (revision == 0) {
+      return Sql.of("SELECT * FROM live WHERE ").in("key", query.range()).add(first);
+    }
+    return Sql.of("SELECT l.* FROM (SELECT h.key, ")
+        .add(at(revision))
+        .add(" AS id FROM (")
+        .add(heads(query.range(), revision))
+        .add(first)
+        .add(") h) w CROSS JOIN log l WHERE l.id = w.id");
+  }
+
+  private static long endId(RangeQuery query) {
+    return query.maxModRevision() == 0 ? Long.MAX_VALUE : firstId(query.maxModRevision() + 1);
   }
 
   /** The first id of a revision that may be above all that there can be, or below. */
@@ -252,30 +224,27 @@ final class Ranges {
 
   /** The number of keys in a range, now. */
   static long count(Session session, KeyRange range) throws SQLException {
-    PreparedStatement select =
-        session.prepare("SELECT count(*) FROM live WHERE " + Rows.condition("key", range));
-    Rows.bind(select, 1, range);
-    return number(select);
+    return number(session, Sql.of("SELECT count(*) FROM live WHERE ").in("key", range));
   }
 
   /** The number of keys in a range at a revision. */
   static long count(Session session, KeyRange range, long revision) throws SQLException {
-    PreparedStatement select = session.prepare("SELECT count(*) FROM (" + heads(range) + ") h");
-    bindHeads(select, 1, range, revision);
-    return number(select);
+    return number(session, Sql.of("SELECT count(*) FROM (").add(heads(range, revision)).add(") h"));
   }
 
   /** The id of the change that made {@code key} what it was at {@code revision}; 0 for no key. */
   static long at(Session session, Bytes key, long revision) throws SQLException {
-    KeyRange range = KeyRange.single(key);
-    PreparedStatement select =
-        session.prepare("SELECT coalesce(max(" + AT + "), 0) FROM (" + heads(range) + ") h");
-    bindHeads(select, bindAt(select, 1, revision), range, revision);
-    return number(select);
+    return number(
+        session,
+        Sql.of("SELECT coalesce(max(")
+            .add(at(revision))
+            .add("), 0) FROM (")
+            .add(heads(KeyRange.single(key), revision))
+            .add(") h"));
   }
 
-  private static long number(PreparedStatement select) throws SQLException {
-    try (ResultSet rows = select.executeQuery()) {
+  private static long number(Session session, Sql select) throws SQLException {
+    try (ResultSet rows = select.prepare(session).executeQuery()) {
       rows.next();
       return rows.getLong(1);
     }

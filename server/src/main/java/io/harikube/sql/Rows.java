@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
@@ -26,6 +27,14 @@ final class Rows {
     }
     statement.setBytes(index + 1, end.array());
     return index + 2;
+  }
+
+  static byte[] bytes(AttributeName name) {
+    return bytes(name.text());
+  }
+
+  static AttributeName name(ResultSet rows, int column) throws SQLException {
+    return new AttributeName(text(rows, column));
   }
 
   /** A name or value of an attribute: text is kept as bytes, so that no collation touches it. */

@@ -48,7 +48,8 @@ final class ScratchFile implements AutoCloseable {
 
   /** A file without a name can have no journal beside it. */
   private static Session connect(Path file) throws SQLException {
-    Session session = new Session(DriverManager.getConnection("jdbc:sqlite:" + file));
+    Session session =
+        new Session(DriverManager.getConnection("jdbc:sqlite:" + file), ManyValues.Json::new);
     session.execute("PRAGMA journal_mode = OFF");
     session.execute("PRAGMA synchronous = OFF");
     session.execute("PRAGMA temp_store = MEMORY");

@@ -5,8 +5,11 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,7 +23,12 @@ final class Session implements AutoCloseable {
   /** Filters make statements of any shape: those that were not used for longest are given up. */
   private static final int MAX_STATEMENTS = 200;
 
+  /** Longer ones are as many as there are filters, and take memory that nothing else counts. */
+  private static final int MAX_KEPT_LENGTH = 8 << 10;
+
   private final Connection connection;
+  private final Function<List<byte[]>, ManyValues> many;
+  private @Nullable PreparedStatement passing;
   private final Map<String, PreparedStatement> statements =
       new LinkedHashMap<>(16, 0.75f, true) {
         private static final long serialVersionUID = 1;
@@ -35,16 +43,35 @@ final class Session implements AutoCloseable {
         }
       };
 
-  Session(Connection connection) {
+  /**
+   * @param many how the database takes many values as one parameter
+   */
+  Session(Connection connection, Function<List<byte[]>, ManyValues> many) {
     this.connection = connection;
+    this.many = many;
   }
 
   Connection connection() {
     return connection;
   }
 
-  /** The statement for {@code sql}; it stays open, its result sets are the caller's to close. */
+  /** Many values as a parameter. */
+  ManyValues many(List<byte[]> values) {
+    return many.apply(values);
+  }
+
+  /**
+   * The statement for {@code sql}; it stays open, its result sets are the caller's to close. A long
+   * one is closed when the next long one is asked for.
+   */
   PreparedStatement prepare(String sql) throws SQLException {
+    if (sql.length() > MAX_KEPT_LENGTH) {
+      if (passing != null) {
+        close(passing);
+      }
+      passing = Objects.requireNonNull(connection.prepareStatement(sql));
+      return passing;
+    }
     PreparedStatement statement = statements.get(sql);
     if (statement == null) {
       statement = Objects.requireNonNull(connection.prepareStatement(sql));

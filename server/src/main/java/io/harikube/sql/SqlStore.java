@@ -1,6 +1,7 @@
 package io.harikube.sql;
 
 import io.harikube.log.RareLine;
+import io.harikube.store.AttributeName;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
@@ -81,7 +82,7 @@ public final class SqlStore implements Store {
     this.failures = new SqlFailures(dialect);
     Pins pins = new Pins(writer::published);
     this.attributes = new AttributeIndex(dialect, writer, reader);
-    this.ranges = new RangeReader(dialect, pins, attributes::reliable, prefixes);
+    this.ranges = new RangeReader(dialect, pins, attributes, prefixes);
     this.transactions =
         new TxnReader(
             dialect, metrics, () -> writer.meta().epoch(), Math.max(1, options.readers() / 2));
@@ -322,17 +323,17 @@ public final class SqlStore implements Store {
   }
 
   @Override
-  public CompletableFuture<Void> gather(KeyRange range, List<String> names) {
+  public CompletableFuture<Void> gather(KeyRange range, List<AttributeName> names) {
     return attributes.gather(range, names);
   }
 
   @Override
-  public CompletableFuture<Void> forget(List<String> names) {
+  public CompletableFuture<Void> forget(List<AttributeName> names) {
     return attributes.forget(names);
   }
 
   @Override
-  public Set<String> gathered() {
+  public Set<AttributeName> gathered() {
     return attributes.ready();
   }
 

@@ -40,7 +40,9 @@ final class SqliteConnector {
   /** Takes no lock: neither a start nor a read waits for another program that writes. */
   Session open(int busyMillis) throws SQLException {
     Session session =
-        new Session(DriverManager.getConnection("jdbc:sqlite:" + file.path(), DRIVER));
+        new Session(
+            DriverManager.getConnection("jdbc:sqlite:" + file.path(), DRIVER),
+            ManyValues.Json::new);
     boolean ready = false;
     try {
       session.execute("PRAGMA busy_timeout = " + busyMillis);

@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
@@ -258,11 +259,11 @@ final class SqliteDialect implements Dialect {
         session.prepare("SELECT name, value, from_id FROM attribute WHERE key = ?");
     for (Bytes key : keys) {
       select.setBytes(1, key.array());
-      Map<String, AttributeChanges.Held> attributes = new HashMap<>();
+      Map<AttributeName, AttributeChanges.Held> attributes = new HashMap<>();
       try (ResultSet rows = select.executeQuery()) {
         while (rows.next()) {
           attributes.put(
-              Rows.text(rows, 1), new AttributeChanges.Held(Rows.text(rows, 2), rows.getLong(3)));
+              Rows.name(rows, 1), new AttributeChanges.Held(Rows.text(rows, 2), rows.getLong(3)));
         }
       }
       into.loaded(key, attributes);
@@ -298,7 +299,7 @@ final class SqliteDialect implements Dialect {
   }
 
   private static void bind(
-      PreparedStatement statement, Bytes key, String name, AttributeChanges.Held held)
+      PreparedStatement statement, Bytes key, AttributeName name, AttributeChanges.Held held)
       throws SQLException {
     statement.setBytes(1, key.array());
     statement.setBytes(2, Rows.bytes(name));

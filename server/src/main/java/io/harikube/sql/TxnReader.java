@@ -1,5 +1,6 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeReader;
 import io.harikube.store.Bytes;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
@@ -83,7 +84,7 @@ final class TxnReader {
     if (meta.epoch() != epoch.getAsLong()) {
       return null;
     }
-    Batch batch = new Batch(dialect, meta, 0, false);
+    Batch batch = new Batch(dialect, AttributeReader.NONE, meta, 0, false);
     batch.begin(session);
     batch.prefetch(keys);
     long end = System.nanoTime() + LONGEST.toNanos();

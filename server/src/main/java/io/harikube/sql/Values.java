@@ -51,15 +51,6 @@ final class Values {
     return RESULT_BYTES / Math.max(1, rows);
   }
 
-  /** Sets the parameter of {@link #columns}, the first; answers the index of the next. */
-  static int bind(PreparedStatement select, boolean keysOnly, long rows) throws SQLException {
-    if (keysOnly) {
-      return 1;
-    }
-    select.setLong(1, largest(rows));
-    return 2;
-  }
-
   /** Adds a row to what has been read; answers its key. */
   static Bytes add(ResultSet row, boolean keysOnly, Collector into) throws SQLException {
     Bytes key = Rows.bytes(row, 1);

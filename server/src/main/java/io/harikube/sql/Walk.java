@@ -25,9 +25,13 @@ final class Walk {
   private static final int GUESSED_ROW_BYTES = 1024;
   private static final int PAGE_ROWS = 1000;
 
-  /** Knows which requirements of a filter can be relied on at a revision. */
+  /** Knows what the database knows of attributes. */
   interface Attributed {
+    /** The requirements of a filter by which the database can tell keys at a revision. */
     Filter reliable(Filter filter, long revision, Meta meta);
+
+    /** Whether a filter matches a key by what its value says now. */
+    boolean matches(Filter filter, KeyValue kv);
   }
 
   /**
@@ -106,31 +110,50 @@ final class Walk {
     } else {
       reading.goOn(meta);
     }
-    Filter filter = attributes.reliable(query.filter(), reading.at(), meta);
+    Filter filter = inDatabase(reading, meta);
     Page page = page(session, meta, from, reading, filter);
-    return attributes.reliable(query.filter(), reading.at(), meta).equals(filter)
+    return inDatabase(reading, meta).equals(filter)
         ? page
-        : page(session, meta, from, reading, Filter.NONE);
+        : page(session, meta, from, reading, new Filter(List.of(), query.filter().keyEnd()));
   }
 
+  private Filter inDatabase(Reading reading, Meta meta) {
+    return FilteredRanges.asFarAsItGoes(attributes.reliable(query.filter(), reading.at(), meta));
+  }
+
+  /**
+   * @param filter by which the database looks; if it is not all of the query's, what it finds is
+   *     looked at once more
+   */
   private Page page(Session session, Meta meta, Cursor from, Reading reading, Filter filter)
       throws SQLException {
-    Collector keys = new Collector(share, from.bytes, from.left);
+    boolean byValue = !filter.equals(query.filter());
+    Collector keys = new Collector(share, from.bytes, byValue ? Long.MAX_VALUE : from.left);
     keys.page(pageBytes);
-    KeyRange rest = from.rest.isEmpty() ? null : keys(session, meta, from, reading, filter, keys);
+    KeyRange rest =
+        from.rest.isEmpty() ? null : keys(session, meta, from, reading, filter, byValue, keys);
+    if (byValue) {
+      keys.retain(kv -> attributes.matches(query.filter(), kv), from.left, query.keysOnly());
+      rest = keys.more() ? null : rest;
+    }
+    boolean filtered = !query.filter().isEmpty();
     long all =
-        keys.more() && filter.isEmpty()
-            ? counts.count(session, meta, query.range(), reading.at())
-            : 0;
-    return new Page(reading, keys, rest, !filter.isEmpty(), all);
+        keys.more() && !filtered ? counts.count(session, meta, query.range(), reading.at()) : 0;
+    return new Page(reading, keys, rest, filtered, all);
   }
 
   /** Reads the keys of a page, and one more to see whether there is one; answers the rest. */
   private @Nullable KeyRange keys(
-      Session session, Meta meta, Cursor from, Reading reading, Filter filter, Collector into)
+      Session session,
+      Meta meta,
+      Cursor from,
+      Reading reading,
+      Filter filter,
+      boolean byValue,
+      Collector into)
       throws SQLException {
-    long rows = from.left < from.rows ? from.left + 1 : from.rows;
-    boolean keysOnly = query.keysOnly() || from.left == 0;
+    long rows = from.left < from.rows && !byValue ? from.left + 1 : from.rows;
+    boolean keysOnly = (query.keysOnly() || from.left == 0) && !byValue;
     boolean current = reading.at() == meta.revision();
     if (!filter.isEmpty()) {
       long at = current ? 0 : reading.at();

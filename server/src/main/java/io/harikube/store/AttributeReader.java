@@ -1,8 +1,5 @@
 package io.harikube.store;
 
-import java.util.List;
-import org.jspecify.annotations.Nullable;
-
 /** Reads the attributes of a value. Called from many threads; it must neither block nor throw. */
 @FunctionalInterface
 public interface AttributeReader {
@@ -21,11 +18,10 @@ public interface AttributeReader {
   }
 
   /**
-   * Says what is about to be committed, before anyone can see it; it may not come to pass. Called
-   * by the store's writer.
+   * Says that a key is about to be changed, before anyone can see it; it may not come to pass.
+   * Called by the store's writer.
    *
-   * @param events null if they are too many
-   * @param revision the last revision of the commit
+   * @param revision that of the change
    */
-  default void committing(@Nullable List<Event> events, long revision) {}
+  default void changing(Bytes key, long revision) {}
 }

@@ -45,12 +45,13 @@ public record Filter(List<Requirement> requirements, Bytes keyEnd) {
    * @param values for {@code IN}, {@code NOT_IN} and {@code ABSENT}
    * @param number for {@code ABOVE} and {@code BELOW}
    */
-  public record Requirement(String name, Operator operator, List<String> values, long number) {
+  public record Requirement(
+      AttributeName name, Operator operator, List<String> values, long number) {
     public Requirement {
       values = List.copyOf(values);
     }
 
-    boolean matches(Map<String, String> attributes) {
+    boolean matches(Map<AttributeName, String> attributes) {
       String value = attributes.get(name);
       return switch (operator) {
         case IN -> value != null && values.contains(value);
@@ -70,7 +71,7 @@ public record Filter(List<Requirement> requirements, Bytes keyEnd) {
   }
 
   /** Only the requirements of these names: a filter that matches the same and more. */
-  public Filter only(Predicate<String> names) {
+  public Filter only(Predicate<AttributeName> names) {
     List<Requirement> kept =
         requirements.stream().filter(requirement -> names.test(requirement.name())).toList();
     return kept.size() == requirements.size() ? this : new Filter(kept, keyEnd);

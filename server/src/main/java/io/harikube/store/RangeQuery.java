@@ -50,34 +50,6 @@ public record RangeQuery(
     maxCreateRevision = maxCreateRevision == Long.MAX_VALUE ? 0 : maxCreateRevision;
   }
 
-  /** A query without a filter. */
-  public RangeQuery(
-      KeyRange range,
-      long limit,
-      long revision,
-      Target target,
-      Order order,
-      boolean keysOnly,
-      boolean countOnly,
-      long minModRevision,
-      long maxModRevision,
-      long minCreateRevision,
-      long maxCreateRevision) {
-    this(
-        range,
-        limit,
-        revision,
-        target,
-        order,
-        keysOnly,
-        countOnly,
-        minModRevision,
-        maxModRevision,
-        minCreateRevision,
-        maxCreateRevision,
-        Filter.NONE);
-  }
-
   /** What a range is sorted by. */
   public enum Target {
     KEY,
@@ -96,7 +68,8 @@ public record RangeQuery(
 
   /** All of {@code range}, in the order of the keys, at the current revision. */
   public static RangeQuery of(KeyRange range) {
-    return new RangeQuery(range, 0, 0, Target.KEY, Order.NONE, false, false, 0, 0, 0, 0);
+    return new RangeQuery(
+        range, 0, 0, Target.KEY, Order.NONE, false, false, 0, 0, 0, 0, Filter.NONE);
   }
 
   public RangeQuery atRevision(long newRevision) {
@@ -129,6 +102,15 @@ public record RangeQuery(
         minCreateRevision,
         maxCreateRevision,
         newFilter);
+  }
+
+  /**
+   * The same in the order of the keys, of all revisions, and the keys themselves: what can be
+   * answered in parts.
+   */
+  public RangeQuery inParts() {
+    return new RangeQuery(
+        range, limit, revision, Target.KEY, Order.NONE, keysOnly, false, 0, 0, 0, 0, filter);
   }
 
   /** Whether it wants one key, and neither its number nor one of certain revisions. */

@@ -118,18 +118,18 @@ public interface Store extends AutoCloseable {
    * of a range. Filters by them take effect from then on, also after the next start; until then
    * they let everything through. Whoever forgets a name meanwhile ends this for that name.
    *
-   * @param names of {@link Attributes#added}
+   * @param names of {@link AttributeName#added}
    */
-  CompletableFuture<Void> gather(KeyRange range, List<String> names);
+  CompletableFuture<Void> gather(KeyRange range, List<AttributeName> names);
 
   /**
    * Says that the reader of attributes is going to know these names no more; to be waited for
    * before it does so.
    */
-  CompletableFuture<Void> forget(List<String> names);
+  CompletableFuture<Void> forget(List<AttributeName> names);
 
   /** The names that have been gathered, by this process or before. */
-  Set<String> gathered();
+  Set<AttributeName> gathered();
 
   Status status();
 

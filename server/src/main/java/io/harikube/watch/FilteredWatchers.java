@@ -1,5 +1,6 @@
 package io.harikube.watch;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Attributes;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
@@ -19,12 +20,12 @@ import org.jspecify.annotations.Nullable;
  * <p>Belongs to the dispatcher's thread.
  */
 final class FilteredWatchers {
-  private record Named(String name, String value) {}
+  private record Named(AttributeName name, String value) {}
 
   private final Map<Named, Set<Watcher>> byValue = new HashMap<>();
 
   /** Those in {@link #byValue} under a name that has been added. */
-  private final Map<String, Set<Watcher>> byAddedName = new HashMap<>();
+  private final Map<AttributeName, Set<Watcher>> byAddedName = new HashMap<>();
 
   private final Set<Watcher> others = new LinkedHashSet<>();
   private final Set<Watcher> all = new LinkedHashSet<>();
@@ -47,7 +48,7 @@ final class FilteredWatchers {
     for (String value : driver.values()) {
       put(byValue, new Named(driver.name(), value), watcher);
     }
-    if (Attributes.isAdded(driver.name())) {
+    if (driver.name().isAdded()) {
       put(byAddedName, driver.name(), watcher);
     }
   }

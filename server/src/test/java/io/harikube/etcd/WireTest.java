@@ -13,6 +13,7 @@ import io.harikube.etcd.proto.TxnResponse;
 import io.harikube.etcd.proto.WatchCreateRequest;
 import io.harikube.store.Bytes;
 import io.harikube.store.Event;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.OpResult;
@@ -90,7 +91,8 @@ final class WireTest {
                 1,
                 2,
                 3,
-                4));
+                4,
+                Filter.NONE));
     RangeQuery negative = TxnWire.query(request.toBuilder().setLimit(-3).setRevision(-4).build());
     assertThat(negative.limit()).isZero();
     assertThat(negative.revision()).isEqualTo(-4);

@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.store.Bytes;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class CustomResourceTest {
@@ -39,14 +40,45 @@ class CustomResourceTest {
   }
 
   @Test
-  void aWebhooksVersionsHaveTheirOwnFields() {
+  void whatAWebhookMakesOfAnObjectIsNotKnown() {
     custom =
         define(
             definition(
                 "Webhook", version("v1", false, ".spec.colour"), version("v2", true, ".color")));
-    assertThat(custom.fieldLabels()).containsExactly("color");
+    assertThat(custom.isConvertedByWebhook()).isTrue();
+    assertThat(custom.fieldLabels()).isEmpty();
+    assertThat(read("v2", "\"color\":\"red\"").fields()).hasSize(2);
+    custom = define(definition("Webhook", version("v2", true, ".color")));
+    assertThat(custom.isConvertedByWebhook()).as("there is nothing to convert").isFalse();
     assertThat(read("v2", "\"color\":\"red\"").fields()).containsEntry("color", "red");
-    assertThat(read("v1", "\"color\":\"red\",\"spec\":{\"colour\":\"red\"}").fields()).hasSize(2);
+  }
+
+  @Test
+  void whatAnObjectSaysOfItselfIsNoField() {
+    custom =
+        define(
+            definition(
+                "None",
+                version(
+                    "v1", true, ".kind", ".apiVersion", ".metadata.name", ".kinds", ".a.kind")));
+    assertThat(custom.fieldLabels()).containsExactly("kinds", "a.kind");
+  }
+
+  @Test
+  void aFingerprintTellsApartWhatIsReadInAnotherWay() {
+    List<Bytes> definitions =
+        List.of(
+            definition("None", version("v1", true, ".a")),
+            definition("None", version("v1", true, ".b")),
+            definition("None", version("v1", true, ".a", ".b")),
+            definition("None", version("v2", true, ".a")),
+            definition("None", version("v1", true, ".a"), version("v2", false)),
+            definition("None", version("v1", false, ".a"), version("v2", true, ".a")));
+    assertThat(definitions)
+        .extracting(definition -> define(definition).fingerprint())
+        .doesNotHaveDuplicates();
+    String fingerprint = define(definitions.getFirst()).fingerprint();
+    assertThat(fingerprint).as("stores have it").isEqualTo("b94700b7a4f9a394");
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlStore;
+import io.harikube.store.AttributeName;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
@@ -90,6 +91,11 @@ final class DefinitionsTest {
     }
 
     Filter filter(String fields) {
+      try {
+        selectors.settle(WIDGETS);
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
       return selectors.select(WIDGETS, "", fields).filter();
     }
 
@@ -159,7 +165,7 @@ final class DefinitionsTest {
   /** It goes back to a definition whose fields were gathered, and has missed some since. */
   @Test
   void aDefinitionThatIsReplacedWhileNobodyLooksIsForgotten() throws OpenException {
-    String gathered;
+    AttributeName gathered;
     try (Server server = new Server()) {
       server.put(DEFINITION_KEY, definition(""));
       server.awaitGathered("spec.color=red");

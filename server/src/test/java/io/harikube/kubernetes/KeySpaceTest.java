@@ -6,7 +6,6 @@ import io.harikube.store.Bytes;
 import io.harikube.store.KeyRange;
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class KeySpaceTest {
@@ -56,7 +55,9 @@ class KeySpaceTest {
     assertThat(resource.group()).isEqualTo(group);
     assertThat(resource.plural()).isEqualTo(plural);
     assertThat(KEYS.keys(resource).contains(Bytes.of(key))).isTrue();
-    assertThat(KEYS.resource(KeyRange.single(Bytes.of(key)))).isEqualTo(resource);
+    Place place = new Place.Objects(resource, namespace);
+    assertThat(KEYS.place(Bytes.of(key))).isEqualTo(place);
+    assertThat(KEYS.place(KeyRange.single(Bytes.of(key)))).isEqualTo(place);
   }
 
   @Test
@@ -86,6 +87,10 @@ class KeySpaceTest {
     };
     for (String key : keys) {
       assertThat(KEYS.parse(Bytes.of(key))).as(key).isNull();
+      boolean ours = key.startsWith("/registry/");
+      assertThat(KEYS.place(Bytes.of(key)))
+          .as(key)
+          .isEqualTo(ours ? new Place.Unclear() : new Place.Elsewhere());
     }
   }
 
@@ -102,22 +107,39 @@ class KeySpaceTest {
 
   @Test
   void aRangeBelongsToOneResource() {
-    assertThat(range("/registry/pods/", "/registry/pods0")).isEqualTo(new Resource("pods"));
-    assertThat(range("/registry/pods/a/", "/registry/pods/a0")).isEqualTo(new Resource("pods"));
-    assertThat(range("/registry/pods/a/b\0", "/registry/pods0")).isEqualTo(new Resource("pods"));
-    assertThat(range("/registry/b.c/as/", "/registry/b.c/as0")).isEqualTo(new Resource("b.c/as"));
-    assertThat(range("/registry/services/specs/", "/registry/services/specs0"))
-        .isEqualTo(new Resource("services/specs"));
-    assertThat(range("/registry/pods/", "/registry/pods1")).isNull();
-    assertThat(range("/registry/pods", "/registry/podt")).isNull();
-    assertThat(range("/registry/services/", "/registry/services0")).isNull();
-    assertThat(range("/registry/b.c/", "/registry/b.c0")).isNull();
-    assertThat(range("/", "0")).isNull();
-    assertThat(KEYS.resource(new KeyRange(Bytes.of("/registry/pods/"), null))).isNull();
+    place("/registry/pods/", "/registry/pods0", "pods", "");
+    place("/registry/pods/a/", "/registry/pods/a0", "pods", "a");
+    place("/registry/pods/a/b\0", "/registry/pods0", "pods", "");
+    place("/registry/pods/a/b\0", "/registry/pods/a0", "pods", "a");
+    place("/registry/minions/n\0", "/registry/minions0", "minions", "");
+    place("/registry/b.c/as/", "/registry/b.c/as0", "b.c/as", "");
+    place("/registry/b.c/as/n/", "/registry/b.c/as/n0", "b.c/as", "n");
+    place("/registry/services/specs/", "/registry/services/specs0", "services/specs", "");
   }
 
-  private static @Nullable Resource range(String start, String end) {
-    return KEYS.resource(new KeyRange(Bytes.of(start), Bytes.of(end)));
+  @Test
+  void aRangeOfAnythingElseIsUnclear() {
+    unclear("/registry/pods/", "/registry/pods1");
+    unclear("/registry/pods", "/registry/podt");
+    unclear("/registry/services/", "/registry/services0");
+    unclear("/registry/b.c/", "/registry/b.c0");
+    unclear("/registry/tenant/configmaps/default/", "/registry/tenant/configmaps/default0");
+    unclear("/registry/tenant/configmaps/default/a\0", "/registry/tenant/configmaps0");
+    unclear("/registry/", "/registry0");
+    unclear("/", "0");
+    unclear("/other/pods/", "/other/pods0");
+    assertThat(KEYS.place(new KeyRange(Bytes.of("/registry/pods/"), null)))
+        .isEqualTo(new Place.Unclear());
+  }
+
+  private static void place(String start, String end, String resource, String namespace) {
+    assertThat(KEYS.place(new KeyRange(Bytes.of(start), Bytes.of(end))))
+        .isEqualTo(new Place.Objects(new Resource(resource), namespace));
+  }
+
+  private static void unclear(String start, String end) {
+    assertThat(KEYS.place(new KeyRange(Bytes.of(start), Bytes.of(end))))
+        .isEqualTo(new Place.Unclear());
   }
 
   @Test
@@ -133,10 +155,12 @@ class KeySpaceTest {
       System.arraycopy("/registry/".getBytes(StandardCharsets.UTF_8), 0, key, 0, 10);
       System.arraycopy(tail, 0, key, 10, tail.length);
       ObjectKey parsed = KEYS.parse(Bytes.of(key));
-      Resource resource = KEYS.resource(KeyRange.single(Bytes.of(key)));
-      if (parsed != null) {
+      Place place = KEYS.place(KeyRange.single(Bytes.of(key)));
+      if (parsed == null) {
+        assertThat(place).isEqualTo(new Place.Unclear());
+      } else {
         assertThat(parsed.name()).isNotEmpty();
-        assertThat(resource).isEqualTo(parsed.resource());
+        assertThat(place).isEqualTo(new Place.Objects(parsed.resource(), parsed.namespace()));
       }
     }
   }

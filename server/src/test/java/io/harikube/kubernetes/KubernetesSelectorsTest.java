@@ -4,12 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
-import io.harikube.store.Event;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
-import io.harikube.store.KeyValue;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.Test;
 
 /** Filters over attributes say what the selectors say of the objects. */
@@ -127,33 +128,105 @@ final class KubernetesSelectorsTest {
   }
 
   @Test
-  void aFieldBehindAWebhookIsLeftToTheApiServer() {
+  void whatAWebhookMayChangeIsLeftToTheApiServer() {
     define("Webhook");
-    assertThat(filter(RANGE, "", "spec.color=red")).isEqualTo(Filter.NONE);
+    assertThat(filter(RANGE, "a=1,!b", "spec.color=red")).isEqualTo(Filter.NONE);
+    assertThat(filter(RANGE, "a=1", "metadata.name=w").keyEnd()).isEqualTo(Bytes.of("/w"));
+    assertThat(selectors.select(RANGE, "a=1", "metadata.namespace=n").range())
+        .isEqualTo(KeyRange.prefix(Bytes.of("/registry/example.com/widgets/n/")));
+  }
+
+  @Test
+  void ofACustomResourceWithoutADefinitionNothingIsKnown() {
+    assertThat(filter(RANGE, "a=1", "")).isEqualTo(Filter.NONE);
+    for (String resource :
+        List.of(
+            "pods",
+            "services/specs",
+            "apiextensions.k8s.io/customresourcedefinitions",
+            "apiregistration.k8s.io/apiservices")) {
+      KeyRange range = KeyRange.prefix(Bytes.of("/registry/" + resource + "/"));
+      assertThat(filter(range, "a=1", "").requirements()).as(resource).hasSize(1);
+    }
+  }
+
+  /** Of an API server whose prefix is longer than the one that is known. */
+  @Test
+  void ofLongerKeysNothingIsKnown() {
+    Bytes key = Bytes.of("/registry/tenant/configmaps/default/x");
+    Bytes value =
+        Bytes.of(
+            """
+            {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","namespace":"default",
+             "labels":{"a":"1"}}}""");
+    Attributes attributes = selectors.read(key, value);
+    for (String start :
+        List.of("/registry/tenant/configmaps/", "/registry/tenant/configmaps/default/")) {
+      KeyRange range = KeyRange.prefix(Bytes.of(start));
+      for (String fields :
+          List.of("", "metadata.namespace=default", "metadata.name=x", "spec.nodeName=n")) {
+        var selected = selectors.select(range, "b=2", fields);
+        assertThat(selected.range()).as(start + fields).isEqualTo(range);
+        assertThat(selected.filter().matches(key, attributes)).as(start + fields).isTrue();
+      }
+    }
+    KeyRange rest =
+        new KeyRange(
+            Bytes.of("/registry/tenant/configmaps/default/x\0"),
+            Bytes.of("/registry/tenant/configmaps0"));
+    assertThat(selectors.select(rest, "b=2", "metadata.namespace=default").range()).isEqualTo(rest);
+  }
+
+  @Test
+  void aNameMayHaveAReplacementCharacter() {
+    Bytes key = Bytes.of("/registry/clusterroles/a\uFFFDb");
+    Bytes value =
+        Bytes.of(
+            """
+            {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole",
+             "metadata":{"name":"a\uFFFDb","labels":{"a":"1"}}}""");
+    Filter filter = filter(KeyRange.prefix(Bytes.of("/registry/clusterroles/")), "a=1", "");
+    assertThat(filter.matches(key, selectors.read(key, value))).isTrue();
+    byte[] broken = "/registry/clusterroles/a".getBytes(StandardCharsets.UTF_8);
+    broken[broken.length - 1] = -1;
+    assertThat(selectors.read(Bytes.of(broken), value)).isEqualTo(Attributes.UNKNOWN);
+    assertThat(selectors.read(Bytes.of("/other/a"), value)).isEqualTo(Attributes.NONE);
   }
 
   @Test
   void whatKubernetesWouldRefuseFiltersNothing() {
+    define("None");
     assertThat(filter(RANGE, "a in", "=")).isEqualTo(Filter.NONE);
     assertThat(filter(KeyRange.prefix(Bytes.of("/other/")), "a=1", "")).isEqualTo(Filter.NONE);
   }
 
+  private static Bytes definitionKey(String name) {
+    return Bytes.of("/registry/apiextensions.k8s.io/customresourcedefinitions/" + name);
+  }
+
   @Test
-  void fieldsFilterNothingUntilTheirDefinitionIsLearnt() {
+  void nothingIsFilteredUntilTheDefinitionIsLearnt() throws InterruptedException {
     define("None");
-    KeyRange pods = KeyRange.prefix(Bytes.of("/registry/pods/"));
-    selectors.committing(null, 7);
-    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
-    assertThat(filter(pods, "", "spec.nodeName=n").isEmpty()).isFalse();
+    selectors.changing(definitionKey("widgets.example.com"), 7);
+    assertThat(filter(RANGE, "a=1", "spec.color=red").isEmpty()).isTrue();
+    assertThat(filter(RANGE, "a=1", "metadata.name=w").keyEnd()).isEqualTo(Bytes.of("/w"));
     selectors.learnt(6);
     assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isTrue();
+    CompletableFuture<Filter> waiting =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                selectors.settle(RANGE);
+              } catch (InterruptedException e) {
+                throw new CompletionException(e);
+              }
+              return filter(RANGE, "a=1", "spec.color=red");
+            });
     selectors.learnt(7);
-    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
-    Bytes other =
-        Bytes.of("/registry/apiextensions.k8s.io/customresourcedefinitions/others.example.com");
-    selectors.committing(
-        List.of(new Event(new KeyValue(other, 8, 8, 1, Bytes.of("{}"), 0), null)), 8);
-    assertThat(filter(RANGE, "", "spec.color=red").isEmpty()).isFalse();
+    assertThat(waiting.join().requirements()).hasSize(2);
+    selectors.settle(RANGE);
+    selectors.changing(definitionKey("others.example.com"), 8);
+    selectors.changing(Bytes.of("/registry/pods/n/widgets.example.com"), 8);
     assertThat(filter(RANGE, "a=1", "spec.color=red").requirements()).hasSize(2);
   }
 

@@ -1,5 +1,6 @@
 package io.harikube.ops;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Commit;
 import io.harikube.store.EventLog;
 import io.harikube.store.Identity;
@@ -127,17 +128,17 @@ public final class StubStore implements Store, EventLog {
   }
 
   @Override
-  public CompletableFuture<Void> gather(KeyRange range, List<String> names) {
+  public CompletableFuture<Void> gather(KeyRange range, List<AttributeName> names) {
     throw new UnsupportedOperationException();
   }
 
   @Override
-  public CompletableFuture<Void> forget(List<String> names) {
+  public CompletableFuture<Void> forget(List<AttributeName> names) {
     throw new UnsupportedOperationException();
   }
 
   @Override
-  public Set<String> gathered() {
+  public Set<AttributeName> gathered() {
     return Set.of();
   }
 

@@ -106,9 +106,9 @@ final class CheckpointTest {
             case 3 -> connection.close();
             default -> {}
           }
-          return new Session(connection);
+          return new Session(connection, ManyValues.Json::new);
         };
-    try (Session writer = new Session(DriverManager.getConnection(url));
+    try (Session writer = new Session(DriverManager.getConnection(url), ManyValues.Json::new);
         SqliteCheckpointer checkpointer =
             new SqliteCheckpointer(connector, 1 << 20, StoreMetrics.NONE)) {
       writer.execute("PRAGMA journal_mode = WAL");

@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
 import io.harikube.store.Filter.Requirement;
@@ -15,6 +16,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
@@ -48,9 +50,13 @@ final class FilterPlanTest {
     PreparedStatement prepare(Session session, String explain) throws SQLException;
   }
 
+  private Function<List<byte[]>, ManyValues> many() {
+    return database == Database.SQLITE ? ManyValues.Json::new : ManyValues.Array::new;
+  }
+
   /** How the server's connections would do it, without statistics of the tables and with them. */
   private List<String> plans(Statement statement) throws SQLException {
-    try (Session session = new Session(store.connect())) {
+    try (Session session = new Session(store.connect(), many())) {
       if (database == Database.SQLITE) {
         return List.of(text(statement.prepare(session, "EXPLAIN QUERY PLAN ")));
       }
@@ -84,7 +90,7 @@ final class FilterPlanTest {
   }
 
   private static Requirement is(String name, String value) {
-    return new Requirement(name, Operator.IN, List.of(value), 0);
+    return new Requirement(new AttributeName(name), Operator.IN, List.of(value), 0);
   }
 
   private static void looksUp(List<String> plans) {
@@ -125,7 +131,7 @@ final class FilterPlanTest {
             0,
             is("half", "1"),
             is("name", "77"),
-            new Requirement("x", Operator.ABSENT, List.of(), 0)));
+            new Requirement(new AttributeName("x"), Operator.ABSENT, List.of(), 0)));
   }
 
   @Test
@@ -145,7 +151,8 @@ final class FilterPlanTest {
   @Test
   void pagesOfAllThatLackAnAttributeToo() throws SQLException {
     for (long revision : new long[] {0, 10}) {
-      List<String> plans = plans(revision, new Requirement("x", Operator.ABSENT, List.of(), 0));
+      List<String> plans =
+          plans(revision, new Requirement(new AttributeName("x"), Operator.ABSENT, List.of(), 0));
       scansNothing(plans);
       sortsNothing(plans);
     }

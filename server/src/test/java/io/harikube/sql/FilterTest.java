@@ -2,7 +2,7 @@ package io.harikube.sql;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.harikube.store.Attributes;
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
@@ -26,6 +26,8 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -74,13 +76,31 @@ final class FilterTest {
                   .ints(1 + random.nextInt(3), 0, VALUES.size())
                   .distinct()
                   .mapToObj(VALUES::get)
-                  .toList()
+                  .collect(Collectors.collectingAndThen(Collectors.toList(), this::orMany))
               : List.of();
-      requirements.add(new Requirement(any(random, NAMES), operator, values, any(random, NUMBERS)));
+      requirements.add(
+          new Requirement(
+              new AttributeName(any(random, NAMES)), operator, values, any(random, NUMBERS)));
+    }
+    if (random.nextInt(6) == 0) {
+      // More than go into a statement.
+      for (int i = 0; i < 30; i++) {
+        requirements.add(
+            random.nextInt(requirements.size() + 1),
+            new Requirement(new AttributeName("n" + i), Operator.ABSENT, List.of(), 0));
+      }
     }
     return random.nextInt(4) == 0
         ? new Filter(requirements.subList(0, random.nextInt(requirements.size())), Bytes.of("/2"))
         : new Filter(requirements);
+  }
+
+  /** The values, or many more than anything has. */
+  private List<String> orMany(List<String> values) {
+    if (random.nextInt(6) == 0) {
+      IntStream.range(100, 200).mapToObj(Integer::toString).forEach(values::add);
+    }
+    return values;
   }
 
   private void write(int operations) {
@@ -166,7 +186,8 @@ final class FilterTest {
     store.execute("DELETE FROM attribute");
     store.execute("UPDATE meta SET indexed = -1");
     store.reopen();
-    Filter filter = new Filter(List.of(new Requirement("a", Operator.IN, List.of("1"), 0)));
+    Filter filter =
+        new Filter(List.of(new Requirement(new AttributeName("a"), Operator.IN, List.of("1"), 0)));
     RangeQuery query = RangeQuery.of(Ops.ALL).filtered(filter);
     assertThat(store.range(query).kvs()).hasSizeGreaterThanOrEqualTo(10);
     Await.until(
@@ -177,9 +198,82 @@ final class FilterTest {
   }
 
   @Test
+  void aFilterMayHaveAnyNumberOfRequirementsAndValues() {
+    for (int i = 0; i < 50; i++) {
+      store.put("k" + i, "{a=" + i + (i == 7 ? ";n900=1" : "") + "}");
+    }
+    List<Requirement> requirements = new ArrayList<>();
+    for (int i = 0; i < 1100; i++) {
+      requirements.add(new Requirement(new AttributeName("n" + i), Operator.ABSENT, List.of(), 0));
+    }
+    List<String> values = IntStream.range(0, 60_000).mapToObj(i -> "" + (i + 5)).toList();
+    requirements.add(new Requirement(new AttributeName("a"), Operator.IN, values, 0));
+    RangeQuery query = RangeQuery.of(Ops.ALL).filtered(new Filter(requirements));
+    assertThat(store.range(query).kvs()).hasSize(44);
+    assertThat(store.range(query.atRevision(10)).kvs()).hasSize(3);
+    OpResult.Range page = store.range(query.withLimit(44));
+    assertThat(page.kvs()).hasSize(44);
+    assertThat(page.more()).isFalse();
+    page = store.range(query.withLimit(43));
+    assertThat(page.kvs()).hasSize(43);
+    assertThat(page.more()).isTrue();
+    RangeQuery keys =
+        new RangeQuery(
+            Ops.ALL,
+            0,
+            0,
+            RangeQuery.Target.KEY,
+            RangeQuery.Order.NONE,
+            true,
+            false,
+            0,
+            0,
+            0,
+            0,
+            query.filter());
+    assertThat(store.range(keys).kvs())
+        .hasSize(44)
+        .allSatisfy(kv -> assertThat(kv.value().isEmpty()).isTrue());
+  }
+
+  @Test
+  void whileAnAttributeIsGatheredTheValuesAreLookedAt() throws OpenException {
+    store.store().close();
+    TestAttributes.Growing reader = new TestAttributes.Growing();
+    AttributeName name = AttributeName.added("c");
+    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
+    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
+    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+      for (int i = 0; i < 300; i++) {
+        put(added, "k" + i, "{+c=" + i % 3 + "}");
+      }
+      reader.grow();
+      CountDownLatch gathering = new CountDownLatch(1);
+      CountDownLatch go = new CountDownLatch(1);
+      reader.beforeReading(
+          () -> {
+            if (Thread.currentThread().getName().equals("attributes")) {
+              gathering.countDown();
+              Await.until("the ranges", () -> go.getCount() == 0);
+            }
+          });
+      CompletableFuture<Void> gathered = added.gather(Ops.prefix("k"), List.of(name));
+      Await.until("the gathering", () -> gathering.getCount() == 0);
+      assertThat(keys(added, query)).isEqualTo(100);
+      assertThat(keys(added, query.withLimit(30))).isEqualTo(30);
+      assertThat(keys(added, query.atRevision(31))).isEqualTo(10);
+      go.countDown();
+      Await.answer(gathered);
+      assertThat(keys(added, query)).isEqualTo(100);
+    }
+  }
+
+  @Test
   void aLongValueIsDelivered() {
     store.put("k", "{a=" + "v".repeat(5000) + "}");
-    Filter filter = new Filter(List.of(new Requirement("a", Operator.IN, List.of("other"), 0)));
+    Filter filter =
+        new Filter(
+            List.of(new Requirement(new AttributeName("a"), Operator.IN, List.of("other"), 0)));
     assertThat(store.range(RangeQuery.of(Ops.ALL).filtered(filter)).kvs())
         .extracting(KeyValue::key)
         .containsExactly(Bytes.of("k"));
@@ -189,7 +283,7 @@ final class FilterTest {
   void anAttributeThatIsAddedCountsOnceAllKeysHaveIt() throws OpenException {
     store.store().close();
     TestAttributes.Growing reader = new TestAttributes.Growing();
-    String name = Attributes.added("c");
+    AttributeName name = AttributeName.added("c");
     Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
     RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
     try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
@@ -198,10 +292,11 @@ final class FilterTest {
       }
       assertThat(keys(added, query)).as("unknown yet").isEqualTo(20);
       reader.grow();
+      assertThat(keys(added, query)).as("by the values").isEqualTo(10);
       Await.answer(added.gather(Ops.prefix("k"), List.of(name)));
       assertThat(added.gathered()).contains(name);
       assertThat(keys(added, query)).isEqualTo(10);
-      assertThat(keys(added, query.atRevision(15))).as("before it was gathered").isEqualTo(14);
+      assertThat(keys(added, query.atRevision(15))).as("before it was gathered").isEqualTo(7);
       put(added, "k0", "{+c=1}");
       assertThat(keys(added, query)).isEqualTo(11);
     }
@@ -221,7 +316,7 @@ final class FilterTest {
   void whatIsForgottenWhileItIsGatheredDoesNotCount() throws OpenException {
     store.store().close();
     TestAttributes.Growing reader = new TestAttributes.Growing();
-    String name = Attributes.added("c");
+    AttributeName name = AttributeName.added("c");
     Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
     RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
     try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {

@@ -59,7 +59,8 @@ final class JitTest {
         try (Session writer = dialect.connectWriter()) {
           assertThat(plan(writer)).doesNotContain("JIT");
         }
-        try (Session plain = new Session(server.connect(database.endpoint().database()))) {
+        try (Session plain =
+            new Session(server.connect(database.endpoint().database()), ManyValues.Array::new)) {
           plain.execute("SET enable_seqscan = off");
           assertThat(plan(plain)).as("without the store's settings").contains("JIT");
         }

@@ -3,6 +3,7 @@ package io.harikube.sql;
 import static io.harikube.testing.Ops.prefix;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyValue;
@@ -94,7 +95,10 @@ final class LargeValuesTest {
   void aFilter() throws SQLException {
     long before = store.revision();
     Filter filter =
-        new Filter(List.of(new Filter.Requirement("a", Filter.Operator.IN, List.of("1"), 0)));
+        new Filter(
+            List.of(
+                new Filter.Requirement(
+                    new AttributeName("a"), Filter.Operator.IN, List.of("1"), 0)));
     check(RangeQuery.of(prefix("k/")).filtered(filter), KEYS - 4);
     store.txn(Ops.delete(prefix("k/0")));
     check(RangeQuery.of(prefix("k/")).filtered(filter).atRevision(before), KEYS - 4);

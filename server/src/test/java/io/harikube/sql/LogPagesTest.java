@@ -53,7 +53,7 @@ final class LogPagesTest {
     List<LogPages.Page> pages = new ArrayList<>();
     try (Connection connection = store.connect()) {
       connection.setAutoCommit(false);
-      Session session = new Session(connection);
+      Session session = new Session(connection, ManyValues.Json::new);
       for (long from = 0; from >= 0; from = pages.getLast().next()) {
         pages.add(read.page(session, from));
       }
@@ -117,7 +117,7 @@ final class LogPagesTest {
     assertThat(pages.stream().map(page -> page.rows().size())).containsExactly(4, 1);
 
     try (Connection connection = store.connect()) {
-      Session session = new Session(connection);
+      Session session = new Session(connection, ManyValues.Json::new);
       LogPages.Page first = revisions(session, 0, 10_000, 30_000);
       assertThat(first.rows()).hasSize(1);
       assertThat(first.next()).isEqualTo(Ids.first(3));

@@ -275,7 +275,7 @@ final class ReadersTest {
                 throw new SQLException("not now");
               }
               Connection connection = DriverManager.getConnection("jdbc:sqlite::memory:");
-              return new Session(connection);
+              return new Session(connection, ManyValues.Json::new);
             })) {
       for (int i = 0; i < 20; i++) {
         assertThatThrownBy(pool::take).hasMessage("not now");

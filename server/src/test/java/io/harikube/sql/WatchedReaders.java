@@ -2,6 +2,8 @@ package io.harikube.sql;
 
 import static java.util.Objects.requireNonNull;
 
+import io.harikube.store.Filter;
+import io.harikube.store.KeyValue;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
 import io.harikube.store.RangeQuery;
@@ -22,6 +24,19 @@ import org.jspecify.annotations.Nullable;
  * tests see what goes over them, and lose them.
  */
 final class WatchedReaders implements Readers {
+  private static final Walk.Attributed ALL_RELIABLE =
+      new Walk.Attributed() {
+        @Override
+        public Filter reliable(Filter filter, long revision, Meta meta) {
+          return filter;
+        }
+
+        @Override
+        public boolean matches(Filter filter, KeyValue kv) {
+          throw new AssertionError("the database knows all attributes");
+        }
+      };
+
   private final TestStore store;
   private final Dialect dialect;
   private @Nullable Runnable beforeLoss;
@@ -50,7 +65,7 @@ final class WatchedReaders implements Readers {
     return new RangeReader(
         watched,
         new Pins(store.store()::revision),
-        (filter, _, _) -> filter,
+        ALL_RELIABLE,
         new PrefixCounts(store.revision()));
   }
 
@@ -148,7 +163,8 @@ final class WatchedReaders implements Readers {
             watch(
                 Connection.class,
                 session.connection(),
-                made -> made instanceof PreparedStatement select ? watched(select) : made));
+                made -> made instanceof PreparedStatement select ? watched(select) : made),
+        ManyValues.Json::new);
   }
 
   private PreparedStatement watched(PreparedStatement select) {

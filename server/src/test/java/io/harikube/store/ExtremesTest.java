@@ -43,7 +43,7 @@ final class ExtremesTest {
           Long.MAX_VALUE - 1,
           Long.MAX_VALUE);
   private static final Filter FILTER =
-      new Filter(List.of(new Requirement("a", Operator.IN, List.of("1"), 0)));
+      new Filter(List.of(new Requirement(new AttributeName("a"), Operator.IN, List.of("1"), 0)));
 
   @AutoClose private final TestStore store;
   private final Model model;
@@ -126,7 +126,8 @@ final class ExtremesTest {
         bound(),
         bound(),
         bound(),
-        bound());
+        bound(),
+        Filter.NONE);
   }
 
   private static String about(List<KeyValue> kvs) {

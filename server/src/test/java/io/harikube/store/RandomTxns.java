@@ -111,7 +111,8 @@ final class RandomTxns {
         bound(),
         bound(),
         bound(),
-        bound());
+        bound(),
+        Filter.NONE);
   }
 
   long lease() {

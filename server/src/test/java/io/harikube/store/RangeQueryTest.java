@@ -43,7 +43,8 @@ final class RangeQueryTest {
     assertThat(none.withLimit(0).withLimit(3)).isEqualTo(none);
     assertThat(sorted(Ops.ALL, 3, Target.KEY, Order.NONE).cutsBeforeSorting()).isFalse();
     RangeQuery bounded =
-        new RangeQuery(Ops.ALL, 3, 0, Target.MOD, Order.NONE, false, false, 0, 0, -1, 0);
+        new RangeQuery(
+            Ops.ALL, 3, 0, Target.MOD, Order.NONE, false, false, 0, 0, -1, 0, Filter.NONE);
     assertThat(bounded.atRevision(5).cutsBeforeSorting()).isFalse();
     assertThat(bounded.hasRevisionBounds()).isFalse();
   }

@@ -71,7 +71,8 @@ final class SortTest {
     assertThat(store.txn(new Txn.Range(query)).results()).containsExactly(result);
     assertThat(keys(store.range(query.atRevision(8)).kvs())).containsExactly("d", "a");
     RangeQuery bounded =
-        new RangeQuery(Ops.ALL, 2, 0, Target.VERSION, Order.NONE, false, false, -1, 0, 0, 0);
+        new RangeQuery(
+            Ops.ALL, 2, 0, Target.VERSION, Order.NONE, false, false, -1, 0, 0, 0, Filter.NONE);
     assertThat(keys(store.range(bounded).kvs())).containsExactly("b", "d");
   }
 
@@ -117,7 +118,8 @@ final class SortTest {
   @Test
   void sortsByTheValueThatItDoesNotAnswer() {
     RangeQuery query =
-        new RangeQuery(Ops.ALL, 0, 0, Target.VALUE, Order.ASCEND, true, false, 0, 0, 0, 0);
+        new RangeQuery(
+            Ops.ALL, 0, 0, Target.VALUE, Order.ASCEND, true, false, 0, 0, 0, 0, Filter.NONE);
     assertThat(keys(store.range(query).kvs())).isEqualTo(ASCENDING.get(Target.VALUE));
     assertThat(store.range(query).kvs()).allMatch(kv -> kv.value().isEmpty());
   }
@@ -159,7 +161,8 @@ final class SortTest {
   @Test
   void boundsAndSortGoTogether() {
     RangeQuery query =
-        new RangeQuery(Ops.ALL, 1, 0, Target.MOD, Order.DESCEND, false, false, 0, 10, 0, 0);
+        new RangeQuery(
+            Ops.ALL, 1, 0, Target.MOD, Order.DESCEND, false, false, 0, 10, 0, 0, Filter.NONE);
     OpResult.Range result = store.range(query);
     assertThat(keys(result.kvs())).containsExactly("b");
     assertThat(result.more()).isTrue();

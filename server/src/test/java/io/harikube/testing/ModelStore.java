@@ -1,5 +1,6 @@
 package io.harikube.testing;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import io.harikube.store.Commit;
 import io.harikube.store.Event;
@@ -190,17 +191,17 @@ public final class ModelStore implements Store, EventLog {
   }
 
   @Override
-  public CompletableFuture<Void> gather(KeyRange range, List<String> names) {
+  public CompletableFuture<Void> gather(KeyRange range, List<AttributeName> names) {
     throw new UnsupportedOperationException();
   }
 
   @Override
-  public CompletableFuture<Void> forget(List<String> names) {
+  public CompletableFuture<Void> forget(List<AttributeName> names) {
     throw new UnsupportedOperationException();
   }
 
   @Override
-  public Set<String> gathered() {
+  public Set<AttributeName> gathered() {
     return Set.of();
   }
 

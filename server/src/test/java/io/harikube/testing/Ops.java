@@ -1,6 +1,7 @@
 package io.harikube.testing;
 
 import io.harikube.store.Bytes;
+import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.RangeQuery;
@@ -100,12 +101,23 @@ public final class Ops {
 
   public static RangeQuery sorted(
       KeyRange range, long limit, RangeQuery.Target target, RangeQuery.Order order) {
-    return new RangeQuery(range, limit, 0, target, order, false, false, 0, 0, 0, 0);
+    return new RangeQuery(range, limit, 0, target, order, false, false, 0, 0, 0, 0, Filter.NONE);
   }
 
   public static RangeQuery keysOnly(KeyRange range) {
     return new RangeQuery(
-        range, 0, 0, RangeQuery.Target.KEY, RangeQuery.Order.NONE, true, false, 0, 0, 0, 0);
+        range,
+        0,
+        0,
+        RangeQuery.Target.KEY,
+        RangeQuery.Order.NONE,
+        true,
+        false,
+        0,
+        0,
+        0,
+        0,
+        Filter.NONE);
   }
 
   public static RangeQuery countOnly(KeyRange range, long limit, long revision) {
@@ -120,7 +132,8 @@ public final class Ops {
         0,
         0,
         0,
-        0);
+        0,
+        Filter.NONE);
   }
 
   public static RangeQuery bounded(
@@ -136,7 +149,8 @@ public final class Ops {
         minMod,
         maxMod,
         minCreate,
-        maxCreate);
+        maxCreate,
+        Filter.NONE);
   }
 
   /** The keys as text. */

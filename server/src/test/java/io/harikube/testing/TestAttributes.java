@@ -1,5 +1,6 @@
 package io.harikube.testing;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
@@ -34,10 +35,10 @@ public final class TestAttributes {
       before.run();
       Attributes attributes = TestAttributes.read(key, value);
       if (generation.get() % 2 == 1) {
-        return new Attributes(attributes.values(), Set.of(Attributes.added("c")));
+        return new Attributes(attributes.values(), Set.of(AttributeName.added("c")));
       }
-      Map<String, String> values = new HashMap<>(attributes.values());
-      values.keySet().removeIf(Attributes::isAdded);
+      Map<AttributeName, String> values = new HashMap<>(attributes.values());
+      values.keySet().removeIf(AttributeName::isAdded);
       return new Attributes(values);
     }
 
@@ -58,11 +59,11 @@ public final class TestAttributes {
     if (inner.equals("?")) {
       return Attributes.UNKNOWN;
     }
-    Map<String, String> values = new HashMap<>();
+    Map<AttributeName, String> values = new HashMap<>();
     for (String part : inner.split(";", -1)) {
       int equals = part.indexOf('=');
       if (equals > 0) {
-        values.put(part.substring(0, equals), part.substring(equals + 1));
+        values.put(new AttributeName(part.substring(0, equals)), part.substring(equals + 1));
       }
     }
     return new Attributes(values);

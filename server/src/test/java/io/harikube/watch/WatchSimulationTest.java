@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.KeyRange;
@@ -263,7 +264,7 @@ class WatchSimulationTest {
         Filter.Operator[] operators = Filter.Operator.values();
         requirements.add(
             new Filter.Requirement(
-                random.nextBoolean() ? "a" : "b",
+                new AttributeName(random.nextBoolean() ? "a" : "b"),
                 operators[random.nextInt(operators.length)],
                 List.of("" + random.nextInt(3), "" + random.nextInt(4)),
                 random.nextInt(3)));

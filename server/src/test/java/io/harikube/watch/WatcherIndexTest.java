@@ -2,6 +2,7 @@ package io.harikube.watch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Attributes;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
@@ -81,7 +82,7 @@ class WatcherIndexTest {
 
   @Test
   void aWatchByAFieldThatIsReadNoMoreGetsAllEvents() {
-    String name = Attributes.added("c");
+    AttributeName name = AttributeName.added("c");
     FilteredWatchers watchers = new FilteredWatchers();
     Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
     Watcher watcher =
