@@ -1,0 +1,206 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"harikube.io/e2e/kubectl"
+)
+
+const boxDefinition = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: boxes.label.test}
+spec:
+  group: label.test
+  scope: Namespaced
+  names: {plural: boxes, singular: box, kind: Box}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
+
+// TestLabel keeps custom resources from the controller manager, which does no harm to what depends on them.
+func TestLabel(t *testing.T) {
+	for name, store := range databases {
+		t.Run(name, func(t *testing.T) {
+			c := cluster{data: filepath.Join(build, "test-data", "label-"+name), store: store(t)}
+			if err := os.RemoveAll(c.data); err != nil {
+				t.Fatal(err)
+			}
+			c.start(t)
+			c.Apply(t, boxDefinition)
+			c.Established(t, "boxes.label.test")
+			t.Run("owners that get the label", c.ownersThatGetTheLabel)
+			t.Run("owners that have it", c.ownersThatHaveTheLabel)
+			t.Run("quota", c.quotaOfLabelled)
+		})
+	}
+}
+
+// labelledOwners is how many owners there are; HARIKUBE_LABELLED_OWNERS is another number.
+func labelledOwners(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("HARIKUBE_LABELLED_OWNERS")
+	if text == "" {
+		return 100
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func boxNamed(name, namespace, labels string) string {
+	return fmt.Sprintf("{apiVersion: label.test/v1, kind: Box, metadata: {name: %s, namespace: %s, labels: {%s}}}\n---\n",
+		name, namespace, labels)
+}
+
+// owned makes boxes, and a ConfigMap of the same name for each that has it as its owner.
+func (c *cluster) owned(t *testing.T, namespace, labels string, names ...string) {
+	t.Helper()
+	var boxes, maps strings.Builder
+	for _, name := range names {
+		boxes.WriteString(boxNamed(name, namespace, labels))
+	}
+	c.Apply(t, boxes.String())
+	for _, line := range strings.Fields(c.Do(t, "-n", namespace, "get", "boxes", "-o",
+		`jsonpath={range .items[*]}{.metadata.name}={.metadata.uid}{"\n"}{end}`)) {
+		name, uid, _ := strings.Cut(line, "=")
+		fmt.Fprintf(&maps, "{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: %s, labels: {of: box},"+
+			" ownerReferences: [{apiVersion: label.test/v1, kind: Box, name: %s, uid: %s}]}}\n---\n", name, namespace, name, uid)
+	}
+	c.Apply(t, maps.String())
+}
+
+func numbered(prefix string, n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("%s-%d", prefix, i))
+	}
+	return names
+}
+
+// collects waits until the garbage collector has done what it had to do: it takes what comes last last.
+func (c *cluster) collects(t *testing.T, namespace, canary string) {
+	t.Helper()
+	c.owned(t, namespace, "", canary)
+	c.inGraph(t, c.Do(t, "-n", namespace, "get", "box", canary, "-o", "jsonpath={.metadata.uid}"))
+	c.Do(t, "-n", namespace, "delete", "box", canary)
+	c.Until(t, kubectl.Is(""), "-n", namespace, "get", "configmap", canary, "--ignore-not-found", "-o", "name")
+}
+
+// manager is where the controller manager serves.
+func (c *cluster) manager(t *testing.T) string {
+	t.Helper()
+	manager, err := c.plane.Process("kube-controller-manager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manager.URL
+}
+
+// inGraph waits until the garbage collector knows an object.
+func (c *cluster) inGraph(t *testing.T, uid string) {
+	t.Helper()
+	c.Until(t, func(graph string) bool { return strings.Contains(graph, uid) },
+		"--server="+c.manager(t), "get", "--raw", "/debug/controllers/garbage-collector-controller/graph")
+}
+
+func (c *cluster) ownersThatGetTheLabel(t *testing.T) {
+	n := labelledOwners(t)
+	c.Do(t, "create", "namespace", "before")
+	c.owned(t, "before", "", numbered("box", n)...)
+	c.inGraph(t, c.Do(t, "-n", "before", "get", "box", "box-0", "-o", "jsonpath={.metadata.uid}"))
+	c.Do(t, "-n", "before", "label", "boxes", "--all", skipCaching+"=")
+	c.collects(t, "before", "canary")
+	for _, kind := range []string{"boxes", "configmaps"} {
+		selector := map[string]string{"boxes": skipCaching, "configmaps": "of=box"}[kind]
+		if names := c.Do(t, "-n", "before", "get", kind, "-l", selector, "-o", "name"); !kubectl.Lines(n)(names) {
+			t.Errorf("of %d %s with the label there are left: %s", n, kind, names)
+		}
+	}
+}
+
+var gets = regexp.MustCompile(`rest_client_requests_total\{[^}]*method="GET"[^}]*\} (\S+)`)
+
+// requests is how many GETs the controller manager has sent.
+func (c *cluster) requests(t *testing.T) float64 {
+	t.Helper()
+	sum := 0.0
+	for _, found := range gets.FindAllStringSubmatch(c.Do(t, "--server="+c.manager(t), "get", "--raw", "/metrics"), -1) {
+		n, err := strconv.ParseFloat(found[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += n
+	}
+	if sum == 0 {
+		t.Fatal("the controller manager does not say how many requests it has sent")
+	}
+	return sum
+}
+
+// ownersThatHaveTheLabel own ConfigMaps, which go when they go; nobody asks for them as long as they live.
+func (c *cluster) ownersThatHaveTheLabel(t *testing.T) {
+	n := labelledOwners(t)
+	c.Do(t, "create", "namespace", "since")
+	c.owned(t, "since", skipCaching+`: ""`, numbered("box", n)...)
+	c.collects(t, "since", "canary")
+	const span, atMost = 5 * time.Second, 2.0 // requests a second; each namespace and CRD costs some, too
+	quiet := false
+	for until := time.Now().Add(90 * time.Second); !quiet && time.Now().Before(until); {
+		began, before := time.Now(), c.requests(t)
+		timer := time.NewTimer(span)
+		select {
+		case <-timer.C:
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+		rate := (c.requests(t) - before) / time.Since(began).Seconds()
+		t.Logf("%.1f GETs a second", rate)
+		quiet = rate < atMost
+	}
+	if !quiet {
+		t.Errorf("owners that live are asked for again and again")
+	}
+	c.Do(t, "-n", "since", "delete", "box", "box-1", "box-3")
+	c.Until(t, kubectl.Is(""), "-n", "since", "get", "configmap", "box-1", "box-3", "--ignore-not-found", "-o", "name")
+	if names := c.Do(t, "-n", "since", "get", "configmaps", "-l", "of=box", "-o", "name"); !kubectl.Lines(n - 2)(names) {
+		t.Errorf("of %d ConfigMaps there are left: %s", n-2, names)
+	}
+	// One whose label is taken off is an owner like any other.
+	c.Do(t, "-n", "since", "label", "box", "box-5", skipCaching+"-")
+	c.inGraph(t, c.Do(t, "-n", "since", "get", "box", "box-5", "-o", "jsonpath={.metadata.uid}"))
+	c.Do(t, "-n", "since", "delete", "box", "box-5")
+	c.Until(t, kubectl.Is(""), "-n", "since", "get", "configmap", "box-5", "--ignore-not-found", "-o", "name")
+}
+
+func (c *cluster) quotaOfLabelled(t *testing.T) {
+	const used = `jsonpath={.status.used.count/boxes\.label\.test}`
+	c.Do(t, "create", "namespace", "limited")
+	c.Apply(t, "{apiVersion: v1, kind: ResourceQuota, metadata: {name: boxes, namespace: limited}, spec: {hard: {count/boxes.label.test: 4}}}")
+	c.Until(t, kubectl.Is("0"), "-n", "limited", "get", "resourcequota", "boxes", "-o", used)
+	for _, name := range numbered("box", 3) {
+		c.Apply(t, boxNamed(name, "limited", skipCaching+`: ""`))
+	}
+	// A new limit makes the controller manager count again.
+	c.Do(t, "-n", "limited", "patch", "resourcequota", "boxes", "--type=merge", "-p", `{"spec":{"hard":{"count/boxes.label.test":"5"}}}`)
+	c.Until(t, kubectl.Is("5"), "-n", "limited", "get", "resourcequota", "boxes", "-o", `jsonpath={.status.hard.count/boxes\.label\.test}`)
+	c.Until(t, kubectl.Is("3"), "-n", "limited", "get", "resourcequota", "boxes", "-o", used)
+	c.Apply(t, boxNamed("box-4", "limited", skipCaching+`: ""`))
+	c.Apply(t, boxNamed("box-5", "limited", ""))
+	refused := c.Fails(t, "create", "-f", c.file(t, boxNamed("box-6", "limited", skipCaching+`: ""`)))
+	if !strings.Contains(refused, "exceeded quota") {
+		t.Errorf("one too many: %s", refused)
+	}
+}
