@@ -6,7 +6,7 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The minor version of Kubernetes that is built and run, and the others that can be.
-K8S ?= 1.36
+K8S ?= 1.37
 other_minors := $(filter-out $(K8S),$(notdir $(wildcard images/kubernetes/1.*)))
 
 bin := build/bin
@@ -54,7 +54,7 @@ $(lib)/find-jdk: $(launcher)/find-jdk
 	@mkdir -p $(@D) && cp $< $@
 
 .PHONY: kubernetes
-kubernetes: build/kubernetes/$(K8S)/.built ## The patched Kubernetes alone. K8S=1.36, 1.35 or 1.34, as for all that runs it.
+kubernetes: build/kubernetes/$(K8S)/.built ## The patched Kubernetes alone. K8S=1.37, 1.36, 1.35 or 1.34, as for all that runs it.
 	@mkdir -p $(bin) && ln -f build/kubernetes/$(K8S)/bin/* $(bin)/
 
 build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \

@@ -2,7 +2,7 @@
 # tests of k8s.io/kubernetes, both with our patch. docs/conformance.md says what they are and has the
 # results.
 #
-#   make test-storage         [K8S=1.36] [STORE=etcd|sqlite|postgres] [RUN=regexp] [STORAGE_PKG=pkg/storage/etcd3,…]
+#   make test-storage         [K8S=1.37] [STORE=etcd|sqlite|postgres] [RUN=regexp] [STORAGE_PKG=pkg/storage/etcd3,…]
 #   make test-storage-minors  the same for the other minor versions
 #   make test-integration     [STORE=…] [PKG=garbagecollector,…] [RUN=regexp] [RESUME=1]
 #   make conformance-report

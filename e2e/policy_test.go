@@ -7,9 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"harikube.io/e2e/controlplane"
 	"harikube.io/e2e/kubectl"
-	"harikube.io/e2e/postgres"
 )
 
 const (
@@ -91,12 +89,7 @@ spec:
 
 // TestPolicy applies the manifest that keeps custom resources out of the controller manager's memory.
 func TestPolicy(t *testing.T) {
-	for name, store := range map[string]func(*testing.T) controlplane.Store{
-		"sqlite": func(*testing.T) controlplane.Store { return controlplane.HariKube{} },
-		"postgres": func(t *testing.T) controlplane.Store {
-			return controlplane.HariKube{Endpoint: postgres.Database(t, bin)}
-		},
-	} {
+	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
 			c := cluster{data: filepath.Join(build, "test-data", "policy-"+name), store: store(t)}
 			if err := os.RemoveAll(c.data); err != nil {
@@ -119,6 +112,8 @@ func TestPolicy(t *testing.T) {
 			}
 			t.Run("custom resources", c.labelled)
 			t.Run("left alone", c.leftAlone)
+			t.Run("left out by name", c.leftOut)
+			t.Run("by administrators alone", c.administrators)
 			t.Run("every group of Kubernetes", c.groups)
 			t.Run("garbage collector", c.notInGraph)
 		})
@@ -214,6 +209,68 @@ func (c *cluster) leftAlone(t *testing.T) {
 	if names := c.Do(t, "get", strings.Join(own, ","), "-A", "--field-selector=metadata.name=plain", "-o", "name"); !kubectl.Lines(12)(names) {
 		t.Errorf("of the 12 that were applied there are %s", names)
 	}
+}
+
+// leftOut names a kind and a namespace in the ConfigMap.
+func (c *cluster) leftOut(t *testing.T) {
+	names := func(data string) {
+		t.Helper()
+		c.Do(t, "-n", "kube-system", "patch", "configmap", skipCaching, "--type=merge", "-p", `{"data":`+data+`}`)
+	}
+	labelsOf := func(manifest string) []string {
+		return []string{"create", "--dry-run=server", "-f", c.file(t, manifest), "-o", "jsonpath={.metadata.labels}"}
+	}
+	const skip = `{"` + skipCaching + `":""}`
+	region := "{apiVersion: policy.test/v1, kind: Region, metadata: {name: probe}}"
+	c.Do(t, "create", "namespace", "left-out")
+	names(`{"kinds":"others.policy.test, regions.policy.test","namespaces":"others, left-out"}`)
+	c.Until(t, kubectl.Is(""), labelsOf(region)...)
+	c.Until(t, kubectl.Is(""), labelsOf(gadget("probe", "left-out", ""))...)
+	c.Until(t, kubectl.Is(skip), labelsOf(gadget("probe", "team", ""))...)
+	names(`{"kinds":null,"namespaces":null}`)
+	c.Until(t, kubectl.Is(skip), labelsOf(region)...)
+	c.Until(t, kubectl.Is(skip), labelsOf(gadget("probe", "left-out", ""))...)
+}
+
+// administrators checks who puts the label on by hand and takes it off.
+func (c *cluster) administrators(t *testing.T) {
+	const skip = `{"` + skipCaching + `":""}`
+	c.Do(t, "create", "clusterrole", "developer", "--verb=*", "--resource=gadgets.policy.test,configmaps")
+	c.Do(t, "create", "clusterrolebinding", "developer", "--clusterrole=developer", "--user=developer")
+	developer := func(args ...string) []string { return append([]string{"--as=developer"}, args...) }
+	create := func(manifest string) []string { return developer("create", "-f", c.file(t, manifest)) }
+	c.Until(t, kubectl.Is("yes"), developer("auth", "can-i", "create", "gadgets.policy.test", "-n", "team")...)
+
+	// The policy gives it the label, and puts it back where it is left out.
+	c.Do(t, create(gadget("developed", "team", ""))...)
+	c.labelsAre(t, skip, "-n", "team", "gadget", "developed")
+	c.Do(t, developer("-n", "team", "patch", "gadget", "developed", "--type=merge", "-p",
+		`{"metadata":{"labels":{"color":"red"}},"spec":{"size":2}}`)...)
+	c.Do(t, developer("-n", "team", "label", "gadget", "developed", skipCaching+"-")...)
+	c.labelsAre(t, `{"color":"red","`+skipCaching+`":""}`, "-n", "team", "gadget", "developed")
+	c.Do(t, developer("replace", "-f", c.file(t, gadget("developed", "team", "")))...)
+	c.labelsAre(t, skip, "-n", "team", "gadget", "developed")
+
+	// What the policy has left alone stays so.
+	for what, args := range map[string][]string{
+		"by an update":   developer("-n", "team", "label", "gadget", "before", skipCaching+"="),
+		"by a creation":  create(gadget("developed", "kube-team", ", labels: {"+skipCaching+`: ""}`)),
+		"with an update": developer("replace", "-f", c.file(t, gadget("before", "team", ", labels: {"+skipCaching+`: ""}`))),
+	} {
+		if refused := c.Fails(t, args...); !strings.Contains(refused, "only administrators") {
+			t.Errorf("the label %s: %s", what, refused)
+		}
+	}
+	c.labelsAre(t, "", "-n", "team", "gadget", "before")
+	// Kubernetes' own kinds are seen whatever their labels are.
+	c.Do(t, create("{apiVersion: v1, kind: ConfigMap, metadata: {name: developed, namespace: team, labels: {"+skipCaching+": \"\"}}}")...)
+
+	// An administrator may do both.
+	c.Do(t, "-n", "team", "label", "gadget", "before", skipCaching+"=")
+	c.labelsAre(t, skip, "-n", "team", "gadget", "before")
+	c.Do(t, "-n", "team", "label", "gadget", "before", skipCaching+"-")
+	c.labelsAre(t, "", "-n", "team", "gadget", "before")
+	c.Do(t, "-n", "team", "delete", "configmap", "developed")
 }
 
 // groups checks that the policy takes each group of a bare API server for one of Kubernetes' own.

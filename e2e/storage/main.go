@@ -46,7 +46,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.store, "store", "sqlite", "etcd, sqlite or postgres")
-	flag.StringVar(&o.kubernetes, "kubernetes", "1.36", "minor version")
+	flag.StringVar(&o.kubernetes, "kubernetes", "1.37", "minor version")
 	flag.StringVar(&o.packages, "packages", "pkg/storage/etcd3", "packages of "+module+", separated by commas")
 	flag.StringVar(&o.run, "run", "", "only the tests that match, as of go test -run; the result is not kept")
 	flag.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for a package")

@@ -25,7 +25,7 @@ const appliedFile = ".applied.patch"
 // it, since tests read files by paths like ../../../staging/src/k8s.io/api/testdata.
 type Kubernetes struct {
 	Dir     string
-	Version string // of the module: v1.36.3
+	Version string // of the module: v1.37.2
 
 	patched map[string]string // modules that the patch changes, and their places in Dir
 }
@@ -112,7 +112,7 @@ func Version(ctx context.Context, dir string) (string, error) {
 	return modules[kubernetes].version, err
 }
 
-// Minor returns 1.36 of v1.36.3.
+// Minor returns 1.37 of v1.37.2.
 func Minor(version string) string {
 	parts := strings.Split(strings.TrimPrefix(version, "v"), ".")
 	return strings.Join(parts[:min(2, len(parts))], ".")

@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One range that is answered in parts, as etcd does it: all parts have keys, if there are any, and
- * the last one also has the header, {@code more} and {@code count}. Merged, they are the answer to a
- * Range. Kubernetes takes a part without keys that says {@code more} for an error.
+ * the last one also has the header, {@code more} and {@code count}. Merged, they are the answer to
+ * a Range. Kubernetes takes a part without keys that says {@code more} for an error.
  *
  * <p>The store reads the next part only when the client has taken the one before the last. So of a
  * range there are three parts in memory at the most: one is read, one waits, one is sent.

@@ -17,7 +17,7 @@
  *   <li>Reading never throws, whatever the bytes are.
  * </ul>
  *
- * <p>Facts are those of Kubernetes 1.36. The tests compare with what Kubernetes' own code answers
+ * <p>Facts are those of Kubernetes 1.37. The tests compare with what Kubernetes' own code answers
  * (e2e/selectors).
  */
 @NullMarked
