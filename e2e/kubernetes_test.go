@@ -58,12 +58,14 @@ type cluster struct {
 	store controlplane.Store
 	plane *controlplane.ControlPlane
 	kubectl.Kubectl
+	apiServerArgs, managerArgs []string
 }
 
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
 	plane, err := controlplane.Start(t.Context(), controlplane.Config{
 		Bin: bin, Data: c.data, Store: c.store, Log: func(line string) { t.Log(line) },
+		APIServerArgs: c.apiServerArgs, ControllerManagerArgs: c.managerArgs,
 	})
 	if err != nil {
 		t.Fatal(err)

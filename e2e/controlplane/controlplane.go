@@ -30,10 +30,11 @@ type Config struct {
 	// Log is told in one line what happens: which port is taken, each component as it gets ready.
 	Log func(line string)
 
-	// For tests that compare API servers:
-	APIServer           string   // its program; "" is kube-apiserver
-	APIServerArgs       []string // come after ours, and the last one of a name counts
-	NoControllerManager bool
+	// For tests:
+	APIServer             string   // its program; "" is kube-apiserver
+	APIServerArgs         []string // come after ours, and the last one of a name counts
+	NoControllerManager   bool
+	ControllerManagerArgs []string // come after ours
 }
 
 // ControlPlane is a running one. Stop may be called again.
@@ -193,7 +194,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		}
 		return hasWorked(ctx)
 	}
-	manager := command{program: "kube-controller-manager", args: []string{
+	manager := command{program: "kube-controller-manager", args: slices.Concat([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
@@ -206,7 +207,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		"--use-service-account-credentials",
 		// Alone on its API server: an election would only delay the next start.
 		"--leader-elect=false",
-	}}
+	}, c.config.ControllerManagerArgs)}
 	return c.startProcess(ctx, manager, url, ready)
 }
 

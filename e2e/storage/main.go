@@ -3,10 +3,11 @@
 //
 // It lays out the Kubernetes of a minor version with our patch, compiles the test packages with
 // testdata/test_server.go in the place of the one file through which the tests reach their server, and
-// runs them.
+// testdata/recorder.go beside it, and runs them.
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -27,10 +28,13 @@ import (
 )
 
 const (
-	module      = "k8s.io/apiserver"
-	replacement = "pkg/storage/etcd3/testserver/test_server.go"
-	repository  = "../.."
+	module     = "k8s.io/apiserver"
+	testServer = "pkg/storage/etcd3/testserver"
+	repository = "../.."
 )
+
+// recorders counts the reads as the minor versions have it that differ from the newest.
+var recorders = map[string]string{"1.34": "recorder_1.36.go", "1.35": "recorder_1.36.go", "1.36": "recorder_1.36.go"}
 
 type options struct {
 	store      string
@@ -86,7 +90,10 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	overlay, err := writeOverlay(work, filepath.Join(apiserver, replacement), "testdata/test_server.go")
+	overlay, err := writeOverlay(work, filepath.Join(apiserver, testServer), map[string]string{
+		"test_server.go": "test_server.go",
+		"recorder.go":    cmp.Or(recorders[o.kubernetes], "recorder.go"),
+	})
 	if err != nil {
 		return false, err
 	}
@@ -149,13 +156,17 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	return failed, nil
 }
 
-// writeOverlay writes what go's option -overlay takes, with one file in the place of another.
-func writeOverlay(work, replaced, by string) (string, error) {
-	by, err := filepath.Abs(by)
-	if err != nil {
-		return "", err
+// writeOverlay writes what go's option -overlay takes, with files of testdata in a folder.
+func writeOverlay(work, folder string, files map[string]string) (string, error) {
+	replace := map[string]string{}
+	for name, by := range files {
+		by, err := filepath.Abs(filepath.Join("testdata", by))
+		if err != nil {
+			return "", err
+		}
+		replace[filepath.Join(folder, name)] = by
 	}
-	text, err := json.Marshal(map[string]any{"Replace": map[string]string{replaced: by}})
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
