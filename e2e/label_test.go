@@ -42,6 +42,7 @@ func TestLabel(t *testing.T) {
 			t.Run("owners that get the label", c.ownersThatGetTheLabel)
 			t.Run("owners that have it", c.ownersThatHaveTheLabel)
 			t.Run("quota", c.quotaOfLabelled)
+			t.Run("seats of lists", c.seatsOfLists)
 		})
 	}
 }
@@ -202,5 +203,45 @@ func (c *cluster) quotaOfLabelled(t *testing.T) {
 	refused := c.Fails(t, "create", "-f", c.file(t, boxNamed("box-6", "limited", skipCaching+`: ""`)))
 	if !strings.Contains(refused, "exceeded quota") {
 		t.Errorf("one too many: %s", refused)
+	}
+}
+
+// seats is how many requests of users API Priority and Fairness has taken for more than one seat, and how many in all.
+func (c *cluster) seats(t *testing.T) (more, all int) {
+	t.Helper()
+	for line := range strings.Lines(c.Do(t, "get", "--raw", "/metrics")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if !strings.HasPrefix(name, "apiserver_flowcontrol_work_estimated_seats_bucket{") || !strings.Contains(name, `flow_schema="global-default"`) {
+			continue
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.Contains(name, `le="1"`):
+			more -= n
+		case strings.Contains(name, `le="+Inf"`):
+			more, all = more+n, n
+		}
+	}
+	return more, all
+}
+
+// seatsOfLists has a user list by a selector what a list of all takes several seats for.
+func (c *cluster) seatsOfLists(t *testing.T) {
+	c.Do(t, "create", "clusterrole", "reader", "--verb=list", "--resource=boxes.label.test")
+	c.Do(t, "create", "clusterrolebinding", "reader", "--clusterrole=reader", "--user=reader")
+	list := []string{"--as=reader", "get", "--raw", "/apis/label.test/v1/boxes"}
+	before, _ := c.seats(t)
+	// The API server counts what is stored once a minute.
+	c.Until(t, func(string) bool { more, _ := c.seats(t); return more > before }, list...)
+
+	more, all := c.seats(t)
+	for _, selector := range []string{"labelSelector=none", "labelSelector=!none&limit=10000", "fieldSelector=metadata.namespace%3Dnone"} {
+		c.Do(t, "--as=reader", "get", "--raw", "/apis/label.test/v1/boxes?"+selector)
+	}
+	if after, of := c.seats(t); after != more || of < all+3 {
+		t.Errorf("of %d lists by a selector %d take more than one seat", of-all, after-more)
 	}
 }

@@ -32,8 +32,16 @@ const (
 	challengeGroup = "challenge.test"
 	challengeUsers = 120
 	policyFile     = "manifests/skip-controller-manager-metadata-caching.yaml"
-	policies       = "/apis/admissionregistration.k8s.io/v1beta1/"
 )
+
+// policyPaths has the kinds of the policy's file.
+var policyPaths = map[string]string{
+	"ConfigMap":                        "/api/v1/namespaces/kube-system/configmaps",
+	"MutatingAdmissionPolicy":          "/apis/admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicies",
+	"MutatingAdmissionPolicyBinding":   "/apis/admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicybindings",
+	"ValidatingAdmissionPolicy":        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+	"ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+}
 
 // soonLoaded is up to how many objects each round begins with new systems, in turn: the machine changes
 // within the minutes that a system with a million takes.
@@ -384,11 +392,17 @@ func (c *cluster) labelAll(ctx context.Context) error {
 		return err
 	}
 	for document := range strings.SplitSeq(string(text), "\n---\n") {
-		path := policies + "mutatingadmissionpolicies"
-		if strings.Contains(document, "kind: MutatingAdmissionPolicyBinding") {
-			path = policies + "mutatingadmissionpolicybindings"
+		path := ""
+		for line := range strings.Lines(document) {
+			if kind, found := strings.CutPrefix(line, "kind: "); found {
+				path = policyPaths[strings.TrimSpace(kind)]
+			}
 		}
-		if _, err := c.send(ctx, http.MethodPost, path, "application/yaml", []byte(document)); err != nil {
+		err := until(ctx, func() error { // the namespace may not be there yet
+			_, err := c.send(ctx, http.MethodPost, path, "application/yaml", []byte(document))
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

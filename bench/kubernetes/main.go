@@ -5,6 +5,9 @@
 //	kubernetes challenge   the Kubernetes Performance Challenge
 //	kubernetes watches     the lag of 10,000 watches with a selector each
 //	kubernetes lists       lists of many objects, by selectors and whole
+//	kubernetes deletions   a namespace and a definition with many objects
+//	kubernetes quotas      creations below a quota of many objects
+//	kubernetes owners      owners that the controller manager does not see
 package main
 
 import (
@@ -78,11 +81,20 @@ func run(ctx context.Context, args []string) error {
 	case "lists":
 		flags.StringVar(&counts, "counts", "100000", "numbers of objects to measure at")
 		measure = measureLists
+	case "deletions":
+		flags.StringVar(&counts, "counts", "200000", "numbers of objects to delete")
+		measure, least = deletions, few+1
+	case "quotas":
+		flags.StringVar(&counts, "counts", "1000000", "quotas")
+		measure, least = quotas, few+1
+	case "owners":
+		flags.StringVar(&counts, "counts", "100000", "numbers of owners")
+		measure, least = owners, 101
 	case "watches":
 		counts = strconv.Itoa(watchers)
 		measure = watchLag
 	default:
-		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists or watches", what)
+		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists, deletions, quotas, owners or watches", what)
 	}
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -134,8 +135,11 @@ func (c *cluster) storedWidget(i int) (key string, object []byte) {
 	return fmt.Sprintf("%sw%d", prefix, i), c.widget(i)
 }
 
-// stored returns an object as the API server stores it.
+// stored returns an object as the API server stores it; one that has a uid keeps it.
 func stored(object []byte) string {
+	if bytes.Contains(object, []byte(`"uid":`)) {
+		return string(object)
+	}
 	id := make([]byte, 16)
 	_, _ = rand.Read(id)
 	metadata := fmt.Sprintf(`"generation":1,"uid":"%x-%x-%x-%x-%x","creationTimestamp":"%s",`,

@@ -16,8 +16,10 @@ import (
 // TestExact asks Kubernetes as it is and Kubernetes on HariKube the same, while the same changes are made.
 func TestExact(t *testing.T) {
 	all := newSystems(t)
-	all.start(t)
-	r := newRun(t, all, slices.Concat([]*kind{widgets, widgets, widgets, gadgets, pods}, builtIn))
+	r := newRun(t, all, slices.Concat([]*kind{widgets, widgets, widgets, gadgets, gizmos, pods}, builtIn))
+	r.root = pick(r.rand, []string{"/registry", "/registry", "/registry/tenant"})
+	t.Log("keys begin with " + r.root)
+	all.start(t, "--etcd-prefix="+r.root)
 	r.prepare()
 	r.change(150)
 	for range number(t, "HARIKUBE_EXACT_ROUNDS", 2) {
@@ -48,7 +50,7 @@ func (r *run) crowd() {
 			object["metadata"] = map[string]any{
 				"name": name, "namespace": namespace, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", "labels": randomLabels(r.rand),
 			}
-			puts = append(puts, clientv3.OpPut("/registry/filters.test/widgets/"+namespace+"/"+name, string(encode(object))))
+			puts = append(puts, clientv3.OpPut(r.root+"/filters.test/widgets/"+namespace+"/"+name, string(encode(object))))
 		}
 		versions := make([]string, len(stores))
 		for i, store := range stores {
@@ -130,7 +132,7 @@ func (r *run) storedAs(version string) {
 		body := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"write": strconv.Itoa(writes)}}}
 		r.ask(r.T, request{method: "PATCH", path: widget, body: body, contentType: mergePatch})
 		return !slices.ContainsFunc(stores, func(store *clientv3.Client) bool {
-			response, err := store.Get(r.Context(), "/registry/filters.test/widgets/default/probe")
+			response, err := store.Get(r.Context(), r.root+"/filters.test/widgets/default/probe")
 			if err != nil {
 				r.Fatal(err)
 			}

@@ -28,6 +28,7 @@ type run struct {
 	began time.Time
 	rand  *rand.Rand
 	kinds []*kind
+	root  string // what the keys of the API servers begin with
 
 	there map[*kind]map[string]bool // the paths of what exists
 	// versions are the resource versions that each system gave to a change, since the last compaction.
@@ -41,7 +42,7 @@ type run struct {
 func newRun(t *testing.T, all systems, kinds []*kind) *run {
 	seed := number(t, "HARIKUBE_EXACT_SEED", int(rand.Uint32()))
 	t.Logf("HARIKUBE_EXACT_SEED=%d", seed)
-	return &run{T: t, systems: all, began: time.Now(), rand: rand.New(rand.NewPCG(uint64(seed), 0)), kinds: kinds, there: map[*kind]map[string]bool{}}
+	return &run{T: t, systems: all, began: time.Now(), rand: rand.New(rand.NewPCG(uint64(seed), 0)), kinds: kinds, root: "/registry", there: map[*kind]map[string]bool{}}
 }
 
 // same asks all systems and reports answers that differ.
@@ -91,6 +92,11 @@ func (r *run) prepare() {
 				r.until(request{method: "GET", path: base + "/" + k.plural}, is(http.StatusOK))
 			}
 		}
+	}
+	if slices.Contains(r.kinds, gizmos) {
+		r.define(gizmosDefinition(r.T))
+		r.until(request{method: "GET", path: gizmos.bases[0] + "/" + gizmos.plural}, is(http.StatusOK))
+		r.until(request{method: "GET", path: gizmos.bases[1] + "/" + gizmos.plural}, is(http.StatusOK))
 	}
 	// The API server itself makes this one, some time after it is ready.
 	r.until(request{method: "GET", path: "/api/v1/namespaces/default/services/kubernetes"}, is(http.StatusOK))
