@@ -50,7 +50,7 @@ bench-quick: $(bench_peers) $(bench_clusters) ## The same in short, into build/b
 	-@$(call bench_kubernetes,challenge) -rounds 1 -duration 10s -warmup 5s -counts 0,50000 -systems sqlite,etcd
 	@go run -C bench/report . -results '$(CURDIR)/$(bench_out)' -out '$(CURDIR)/$(bench_out)'
 
-.PHONY: bench-memory bench-selectors bench-challenge bench-watches bench-lists bench-deletions bench-quotas bench-owners bench-big bench-soak bench-report
+.PHONY: bench-memory bench-selectors bench-challenge bench-watches bench-lists bench-parallel bench-deletions bench-quotas bench-owners bench-big bench-soak bench-report
 bench-memory: $(bench_clusters) ## Memory of the control plane at 2,000 and 200,000 custom resources (30 minutes). ARGS='-systems sqlite'.
 	@$(call bench_kubernetes,memory) $(ARGS)
 
@@ -65,6 +65,9 @@ bench-watches: $(bench_clusters) ## The lag of 10,000 watches with a selector ea
 
 bench-lists: $(bench_clusters) ## Lists of 100,000 objects, by selectors and whole (4 minutes). ARGS='-systems sqlite'.
 	@$(call bench_kubernetes,lists) $(ARGS)
+
+bench-parallel: $(bench_clusters) ## Lists of 1 among 1,000,000 beside gets, by 64 clients. ARGS='-systems sqlite'.
+	@$(call bench_kubernetes,parallel) -systems sqlite,postgres $(ARGS)
 
 bench-deletions: $(bench_clusters) ## A namespace and a definition with 200,000 objects go. ARGS='-systems sqlite'.
 	@$(call bench_kubernetes,deletions) -systems sqlite,postgres $(ARGS)

@@ -29,6 +29,7 @@ spec:
 `
 
 // TestLabel keeps custom resources from the controller manager, which does no harm to what depends on them.
+// HARIKUBE_LABELLED_OWNERS is how many owners there are.
 func TestLabel(t *testing.T) {
 	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
@@ -47,12 +48,12 @@ func TestLabel(t *testing.T) {
 	}
 }
 
-// labelledOwners is how many owners there are; HARIKUBE_LABELLED_OWNERS is another number.
-func labelledOwners(t *testing.T) int {
+// number is the value of an environment variable, or the usual one.
+func number(t *testing.T, name string, usual int) int {
 	t.Helper()
-	text := os.Getenv("HARIKUBE_LABELLED_OWNERS")
+	text := os.Getenv(name)
 	if text == "" {
-		return 100
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -118,7 +119,7 @@ func (c *cluster) inGraph(t *testing.T, uid string) {
 }
 
 func (c *cluster) ownersThatGetTheLabel(t *testing.T) {
-	n := labelledOwners(t)
+	n := number(t, "HARIKUBE_LABELLED_OWNERS", 100)
 	c.Do(t, "create", "namespace", "before")
 	c.owned(t, "before", "", numbered("box", n)...)
 	c.inGraph(t, c.Do(t, "-n", "before", "get", "box", "box-0", "-o", "jsonpath={.metadata.uid}"))
@@ -153,7 +154,7 @@ func (c *cluster) requests(t *testing.T) float64 {
 
 // ownersThatHaveTheLabel own ConfigMaps, which go when they go; nobody asks for them as long as they live.
 func (c *cluster) ownersThatHaveTheLabel(t *testing.T) {
-	n := labelledOwners(t)
+	n := number(t, "HARIKUBE_LABELLED_OWNERS", 100)
 	c.Do(t, "create", "namespace", "since")
 	c.owned(t, "since", skipCaching+`: ""`, numbered("box", n)...)
 	c.collects(t, "since", "canary")

@@ -115,6 +115,7 @@ func TestPolicy(t *testing.T) {
 			t.Run("left out by name", c.leftOut)
 			t.Run("by administrators alone", c.administrators)
 			t.Run("every group of Kubernetes", c.groups)
+			t.Run("soon after the definition", c.soon)
 			t.Run("garbage collector", c.notInGraph)
 		})
 	}
@@ -271,6 +272,34 @@ func (c *cluster) administrators(t *testing.T) {
 	c.Do(t, "-n", "team", "label", "gadget", "before", skipCaching+"-")
 	c.labelsAre(t, "", "-n", "team", "gadget", "before")
 	c.Do(t, "-n", "team", "delete", "configmap", "developed")
+}
+
+// soon creates objects as soon as their definition is there: the policy does not wait for the kind's schema.
+// HARIKUBE_DEFINITIONS is how often.
+func (c *cluster) soon(t *testing.T) {
+	for i := range number(t, "HARIKUBE_DEFINITIONS", 3) {
+		name := fmt.Sprintf("soon%d", i)
+		c.Apply(t, fmt.Sprintf(`
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: %[1]ss.policy.test}
+spec:
+  group: policy.test
+  scope: Namespaced
+  names: {plural: %[1]ss, singular: %[1]s, kind: %[2]s}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`, name, "S"+name[1:]))
+		c.Established(t, name+"s.policy.test")
+		// It is served a moment after that, with the policy or without.
+		c.Until(t, kubectl.Lines(0), "-n", "team", "get", name+"s.policy.test", "-o", "name")
+		c.Apply(t, fmt.Sprintf("{apiVersion: policy.test/v1, kind: %s, metadata: {name: first, namespace: team}}", "S"+name[1:]))
+		c.labelsAre(t, `{"`+skipCaching+`":""}`, "-n", "team", name, "first")
+		c.Do(t, "delete", "crd", name+"s.policy.test", "--wait=false")
+	}
 }
 
 // groups checks that the policy takes each group of a bare API server for one of Kubernetes' own.

@@ -255,7 +255,7 @@ func startContest(ctx context.Context, o options, name string) (*cluster, error)
 		err = c.labelAll(ctx)
 	}
 	if err == nil {
-		c.token, err = c.contestant(ctx)
+		c.token, err = c.contestant(ctx, challengeGroup, "create", "list")
 	}
 	if err != nil {
 		c.stop()
@@ -409,13 +409,13 @@ func (c *cluster) labelAll(ctx context.Context) error {
 	return nil
 }
 
-// contestant makes a user who may create and list the objects and nothing else, and returns a token.
-func (c *cluster) contestant(ctx context.Context) (token string, err error) {
+// contestant makes a user who may do so with the objects of a group and nothing else, and returns a token.
+func (c *cluster) contestant(ctx context.Context, group string, verbs ...string) (token string, err error) {
 	const roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/"
 	for _, object := range []struct{ path, body string }{
 		{"/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"contestant"}}`},
-		{roles + "roles", `{"metadata":{"name":"contestant"},"rules":[{"apiGroups":["` + challengeGroup +
-			`"],"resources":["*"],"verbs":["create","list"]}]}`},
+		{roles + "roles", `{"metadata":{"name":"contestant"},"rules":[{"apiGroups":["` + group +
+			`"],"resources":["*"],"verbs":["` + strings.Join(verbs, `","`) + `"]}]}`},
 		{roles + "rolebindings", `{"metadata":{"name":"contestant"},"subjects":[{"kind":"ServiceAccount","name":"contestant",` +
 			`"namespace":"default"}],"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"contestant"}}`},
 	} {

@@ -5,6 +5,7 @@
 //	kubernetes challenge   the Kubernetes Performance Challenge
 //	kubernetes watches     the lag of 10,000 watches with a selector each
 //	kubernetes lists       lists of many objects, by selectors and whole
+//	kubernetes parallel    lists of 1 among many beside gets, by 64 clients
 //	kubernetes deletions   a namespace and a definition with many objects
 //	kubernetes quotas      creations below a quota of many objects
 //	kubernetes owners      owners that the controller manager does not see
@@ -81,6 +82,9 @@ func run(ctx context.Context, args []string) error {
 	case "lists":
 		flags.StringVar(&counts, "counts", "100000", "numbers of objects to measure at")
 		measure = measureLists
+	case "parallel":
+		flags.StringVar(&counts, "counts", "1000000", "numbers of objects to measure at")
+		measure = parallel
 	case "deletions":
 		flags.StringVar(&counts, "counts", "200000", "numbers of objects to delete")
 		measure, least = deletions, few+1
@@ -94,7 +98,7 @@ func run(ctx context.Context, args []string) error {
 		counts = strconv.Itoa(watchers)
 		measure = watchLag
 	default:
-		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists, deletions, quotas, owners or watches", what)
+		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists, parallel, deletions, quotas, owners or watches", what)
 	}
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -402,4 +406,106 @@ func (c *cluster) sent(ctx context.Context, url string) (float64, error) {
 		sum += n
 	}
 	return sum, nil
+}
+
+// parallel measures lists of one object among many beside gets, by many clients at once, as a service account.
+func parallel(ctx context.Context, o options) error {
+	_, err := each(ctx, o, "parallel.json", func(ctx context.Context, o options, name string) ([]string, error) {
+		return million(ctx, o, name, func(c *cluster, store *clientv3.Client) ([]string, error) {
+			token, err := c.contestant(ctx, "bench.test", "get", "list")
+			if err != nil {
+				return nil, err
+			}
+			var lines []string
+			for _, count := range o.counts {
+				c.objects = 0
+				if err := c.load(ctx, store, count, c.storedWidget); err != nil {
+					return lines, err
+				}
+				of, err := c.together(ctx, token, count)
+				lines = append(lines, of...)
+				if err != nil {
+					return lines, err
+				}
+			}
+			return lines, nil
+		})
+	})
+	return err
+}
+
+const (
+	togetherClients = 64
+	togetherFor     = 5 * time.Second
+	togetherRounds  = 5 // the first of them warms up
+)
+
+func (c *cluster) together(ctx context.Context, token string, count int) ([]string, error) {
+	ways := []struct {
+		name string
+		path func(i int) string
+	}{
+		{"get", func(i int) string { return fmt.Sprintf("%s/w%d", widgets, i) }},
+		{"list by label", func(i int) string { return fmt.Sprintf("%s?labelSelector=name%%3Dw%d", widgets, i) }},
+		{"list by field", func(i int) string { return fmt.Sprintf("%s?fieldSelector=spec.color%%3Dc%d", widgets, i) }},
+	}
+	took := make([][]time.Duration, len(ways))
+	failed := make([]int, len(ways))
+	for round := range togetherRounds {
+		for w, way := range ways {
+			var lock sync.Mutex
+			var group sync.WaitGroup
+			until := time.Now().Add(togetherFor)
+			for range togetherClients {
+				group.Go(func() {
+					var own []time.Duration
+					bad := 0
+					for ctx.Err() == nil && time.Now().Before(until) {
+						began := time.Now()
+						if err := c.as(ctx, token, way.path(rand.IntN(count))); err != nil {
+							bad++
+						}
+						own = append(own, time.Since(began))
+					}
+					lock.Lock()
+					defer lock.Unlock()
+					if round > 0 {
+						took[w], failed[w] = append(took[w], own...), failed[w]+bad
+					}
+				})
+			}
+			group.Wait()
+		}
+	}
+	var lines []string
+	for w, way := range ways {
+		lines = append(lines, fmt.Sprintf("%d objects, %d clients, %s: n %d, failed %d, p50 %.1f ms, p99 %.1f ms; to gets: p50 %.2f, p99 %.2f",
+			count, togetherClients, way.name, len(took[w]), failed[w], ms(quantile(took[w], 0.5)), ms(quantile(took[w], 0.99)),
+			ms(quantile(took[w], 0.5))/ms(quantile(took[0], 0.5)), ms(quantile(took[w], 0.99))/ms(quantile(took[0], 0.99))))
+	}
+	return lines, ctx.Err()
+}
+
+// anonymous has no certificate, which would count more than a token. The authority is made for each run.
+var anonymous = &http.Client{Transport: &http.Transport{
+	TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: togetherClients,
+}}
+
+// as reads something as the bearer of a token.
+func (c *cluster) as(ctx context.Context, token, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := anonymous.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"name":"w`))) {
+		err = fmt.Errorf("%s: %s: %.300s", path, response.Status, body)
+	}
+	return err
 }
