@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -18,16 +16,13 @@ import (
 func TestBookmarks(t *testing.T) {
 	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
-			c := cluster{data: filepath.Join(build, "test-data", "bookmarks-"+name), store: store(t)}
+			c := beside(t, "bookmarks-"+name, store(t))
 			c.bookmarks(t)
 		})
 	}
 }
 
 func (c *cluster) bookmarks(t *testing.T) {
-	if err := os.RemoveAll(c.data); err != nil {
-		t.Fatal(err)
-	}
 	c.start(t)
 	c.Do(t, "create", "namespace", "team")
 	c.Apply(t, widgets)

@@ -59,13 +59,29 @@ type cluster struct {
 	plane *controlplane.ControlPlane
 	kubectl.Kubectl
 	apiServerArgs, managerArgs []string
+	port                       int // 0: the usual one, or the next
+}
+
+// beside is a cluster that is tested while others are.
+func beside(t *testing.T, data string, store controlplane.Store) cluster {
+	t.Helper()
+	t.Parallel()
+	port, err := controlplane.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cluster{data: filepath.Join(build, "test-data", data), store: store, port: port}
+	if err := os.RemoveAll(c.data); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
 	plane, err := controlplane.Start(t.Context(), controlplane.Config{
 		Bin: bin, Data: c.data, Store: c.store, Log: func(line string) { t.Log(line) },
-		APIServerArgs: c.apiServerArgs, ControllerManagerArgs: c.managerArgs,
+		Port: c.port, APIServerArgs: c.apiServerArgs, ControllerManagerArgs: c.managerArgs,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -33,10 +32,7 @@ spec:
 func TestLabel(t *testing.T) {
 	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
-			c := cluster{data: filepath.Join(build, "test-data", "label-"+name), store: store(t)}
-			if err := os.RemoveAll(c.data); err != nil {
-				t.Fatal(err)
-			}
+			c := beside(t, "label-"+name, store(t))
 			c.start(t)
 			c.Apply(t, boxDefinition)
 			c.Established(t, "boxes.label.test")

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -38,7 +37,7 @@ spec:
 func TestMigration(t *testing.T) {
 	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
-			c := cluster{data: filepath.Join(build, "test-data", "migration-"+name), store: store(t)}
+			c := beside(t, "migration-"+name, store(t))
 			c.migration(t)
 		})
 	}
@@ -56,9 +55,6 @@ func minor(t *testing.T) string {
 }
 
 func (c *cluster) migration(t *testing.T) {
-	if err := os.RemoveAll(c.data); err != nil {
-		t.Fatal(err)
-	}
 	version := "v1"
 	if before, found := migrations[minor(t)]; found {
 		version = before

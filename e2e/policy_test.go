@@ -91,10 +91,7 @@ spec:
 func TestPolicy(t *testing.T) {
 	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
-			c := cluster{data: filepath.Join(build, "test-data", "policy-"+name), store: store(t)}
-			if err := os.RemoveAll(c.data); err != nil {
-				t.Fatal(err)
-			}
+			c := beside(t, "policy-"+name, store(t))
 			c.start(t)
 			t.Log(c.Do(t, "version"))
 			c.Do(t, "create", "namespace", "team")
