@@ -133,6 +133,7 @@ func TestSelectors(t *testing.T) {
 				"spec.color": colors, "spec.size": {"", "1", "-5", "9007199254740993"}, "spec.lit": {"true", "false", ""},
 				"spec.shape": {"round", "square", ""}, "metadata.namespace": {"default", "kube-system"},
 			})
+			c.fetchSelected(t, "/apis/filters.test/v1/widgets")
 			c.compare(t, "/api/v1/namespaces/default/secrets", secrets, map[string][]string{
 				"type": {"Opaque", "filters.test/kind", "none"}, "metadata.name": {"s-1", "s-2"},
 			})
@@ -218,6 +219,42 @@ func (c *cluster) compare(t *testing.T, path string, all []object, fields map[st
 			t.Errorf("%s?%v in pages of %d:\n got %v\nwant %v", path, query, limit, got, want)
 		}
 	}
+}
+
+// fetchSelected has the API server get from the store what a selector selects, and no more, in whole lists and in pages.
+func (c *cluster) fetchSelected(t *testing.T, path string) {
+	t.Helper()
+	for _, query := range []url.Values{
+		{"labelSelector": {"a=1"}}, {"labelSelector": {"a=1"}, "resourceVersion": {"0"}}, {"labelSelector": {"b in (1,2),!a"}, "limit": {"3"}},
+		{"fieldSelector": {"spec.color=red"}}, {"fieldSelector": {"spec.color=red"}, "limit": {"3"}},
+	} {
+		fetchedBefore, returnedBefore := c.fetched(t)
+		limit, _ := strconv.Atoi(query.Get("limit"))
+		names := c.list(t, path, query, limit)
+		fetched, returned := c.fetched(t)
+		if fetched, returned = fetched-fetchedBefore, returned-returnedBefore; fetched != returned || returned < len(names) {
+			t.Errorf("%v: of %d objects that were got from the store %d were returned; the list has %d", query, fetched, returned, len(names))
+		}
+	}
+}
+
+// fetched is how many widgets lists have got from the store, and how many of them they have returned.
+func (c *cluster) fetched(t *testing.T) (fetched, returned int) {
+	t.Helper()
+	for line := range strings.Lines(c.Do(t, "get", "--raw", "/metrics")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if !strings.Contains(name, `resource="widgets`) {
+			continue
+		}
+		n, _ := strconv.Atoi(value)
+		switch metric, _, _ := strings.Cut(name, "{"); metric {
+		case "apiserver_storage_list_fetched_objects_total":
+			fetched += n
+		case "apiserver_storage_list_returned_objects_total":
+			returned += n
+		}
+	}
+	return fetched, returned
 }
 
 func texts(terms []term) string {

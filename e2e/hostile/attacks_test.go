@@ -52,6 +52,7 @@ var attacks = []attack{
 	{name: "big-puts-at-once", run: bigPutsAtOnce, least: 100, bulk: true},
 	{name: "half-messages", run: halfMessages, least: 40, bulk: true},
 	{name: "huge-transactions", run: hugeTransactions, least: 1},
+	{name: "long-selectors", run: longSelectors, least: 100},
 	{name: "changes-that-scan", run: changesThatScan, least: 100},
 	{name: "locks", run: locks, least: 5000},
 	{name: "elections", run: elections, least: 5000},

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -159,6 +160,22 @@ func changesThatScan(a *attacker) {
 	}
 	transaction := encoded(txn)
 	a.bursts(4, 100, kvTxn, func(int) []byte { return transaction })
+}
+
+// longSelectors: ranges by selectors of 20,000 values each, never the same twice.
+func longSelectors(a *attacker) {
+	const labelSelector = 14 // of a range
+	request := encoded(&pb.RangeRequest{Key: []byte("/registry/pods/"), RangeEnd: []byte("/registry/pods0"), Limit: 1})
+	a.bursts(4, 10, kvRange, func(i int) []byte {
+		var selector strings.Builder
+		fmt.Fprintf(&selector, "l%d in (v", i)
+		for value := range 20_000 {
+			fmt.Fprintf(&selector, ",%d", 10*value+i)
+		}
+		selector.WriteByte(')')
+		message := protowire.AppendTag(bytes.Clone(request), labelSelector, protowire.BytesType)
+		return protowire.AppendString(message, selector.String())
+	})
 }
 
 // nested is a transaction that does the same 40 times.
