@@ -2,10 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +44,7 @@ func TestLabel(t *testing.T) {
 			t.Run("owners that have it", c.ownersThatHaveTheLabel)
 			t.Run("quota", c.quotaOfLabelled)
 			t.Run("seats of lists", c.seatsOfLists)
+			t.Run("many lists at once", c.listsAtOnce)
 		})
 	}
 }
@@ -240,5 +245,54 @@ func (c *cluster) seatsOfLists(t *testing.T) {
 	}
 	if after, of := c.seats(t); after != more || of < all+3 {
 		t.Errorf("of %d lists by a selector %d take more than one seat", of-all, after-more)
+	}
+}
+
+// listsAtOnce has a service account list by a selector 720 times at once: none is refused.
+func (c *cluster) listsAtOnce(t *testing.T) {
+	const account = "system:serviceaccount:default:crowd"
+	c.Do(t, "apply", "-f", "../manifests/workload-low.yaml")
+	c.Do(t, "create", "clusterrolebinding", "crowd", "--clusterrole=reader", "--user="+account)
+	client, err := c.plane.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func() (int, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.plane.URL+"/apis/label.test/v1/boxes?labelSelector=none", nil)
+		if err != nil {
+			return 0, err
+		}
+		request.Header.Set("Impersonate-User", account)
+		request.Header.Add("Impersonate-Group", "system:serviceaccounts")
+		request.Header.Add("Impersonate-Group", "system:authenticated")
+		response, err := client.Do(request)
+		if err != nil {
+			return 0, err
+		}
+		defer response.Body.Close()
+		_, err = io.Copy(io.Discard, response.Body)
+		return response.StatusCode, err
+	}
+	// The API server learns of the role and of the queues by watches.
+	c.Until(t, kubectl.Is("yes"), "--as="+account, "auth", "can-i", "list", "boxes.label.test")
+	var refused, failed atomic.Int64
+	var group sync.WaitGroup
+	for range 720 {
+		group.Go(func() {
+			switch code, err := list(); {
+			case err != nil:
+				failed.Add(1)
+				t.Log(err)
+			case code == http.StatusTooManyRequests:
+				refused.Add(1)
+			case code != http.StatusOK:
+				failed.Add(1)
+				t.Log(code)
+			}
+		})
+	}
+	group.Wait()
+	if refused.Load()+failed.Load() > 0 {
+		t.Errorf("of 720 lists %d are refused, and %d fail", refused.Load(), failed.Load())
 	}
 }

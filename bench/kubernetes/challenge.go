@@ -32,6 +32,7 @@ const (
 	challengeGroup = "challenge.test"
 	challengeUsers = 120
 	policyFile     = "manifests/skip-controller-manager-metadata-caching.yaml"
+	queuesFile     = "manifests/workload-low.yaml"
 )
 
 // policyPaths has the kinds of the policy's file.
@@ -255,6 +256,9 @@ func startContest(ctx context.Context, o options, name string) (*cluster, error)
 		err = c.labelAll(ctx)
 	}
 	if err == nil {
+		err = c.lengthenQueues(ctx)
+	}
+	if err == nil {
 		c.token, err = c.contestant(ctx, challengeGroup, "create", "list")
 	}
 	if err != nil {
@@ -407,6 +411,17 @@ func (c *cluster) labelAll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lengthenQueues lets one account have more requests in flight.
+func (c *cluster) lengthenQueues(ctx context.Context) error {
+	text, err := os.ReadFile(queuesFile)
+	if err != nil {
+		return err
+	}
+	_, err = c.send(ctx, http.MethodPatch, "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations/workload-low"+
+		"?fieldManager=bench&force=true", "application/apply-patch+yaml", text)
+	return err
 }
 
 // contestant makes a user who may do so with the objects of a group and nothing else, and returns a token.
