@@ -194,6 +194,7 @@ func quotas(ctx context.Context, o options) error {
 				return nil, err
 			}
 			lines = append(lines, "no quota: "+without)
+			pause(ctx, 45*time.Second) // the controller manager looks for new kinds every 30 s
 			for _, count := range append([]int{few}, o.counts...) {
 				namespace := fmt.Sprintf("limited-%d", count)
 				line, err := c.quota(ctx, store, namespace, count)
@@ -224,7 +225,7 @@ func (c *cluster) quota(ctx context.Context, store *clientv3.Client, namespace s
 	if _, err := c.do(ctx, http.MethodPost, quotas, []byte(limit(count))); err != nil {
 		return "", err
 	}
-	used := func(want int) error {
+	used := func(want, limit int) error {
 		return until(ctx, func() error {
 			answer, err := c.do(ctx, http.MethodGet, quotas+"/widgets", nil)
 			if err != nil {
@@ -242,7 +243,7 @@ func (c *cluster) quota(ctx context.Context, store *clientv3.Client, namespace s
 			return nil
 		})
 	}
-	if err := used(count - 1); err != nil {
+	if err := used(count-1, count); err != nil {
 		return "", err
 	}
 	counted := time.Since(began)
@@ -260,7 +261,7 @@ func (c *cluster) quota(ctx context.Context, store *clientv3.Client, namespace s
 	if _, err := c.send(ctx, http.MethodPatch, quotas+"/widgets", "application/merge-patch+json", []byte(limit(2*count+few))); err != nil {
 		return "", err
 	}
-	if err := used(count); err != nil {
+	if err := used(count, 2*count+few); err != nil {
 		return "", err
 	}
 	line, err := c.creations(ctx, namespace, "more")
@@ -286,8 +287,18 @@ func (c *cluster) creations(ctx context.Context, namespace, name string) (string
 	for i := range 600 {
 		object := strings.Replace(string(c.object("bench.test", "Widget", fmt.Sprintf("%s-%d", name, i), i)),
 			`"namespace":"default"`, `"namespace":"`+namespace+`"`, 1)
+		create := func() error {
+			_, err := c.do(ctx, http.MethodPost, strings.Replace(widgets, "default", namespace, 1), []byte(object))
+			return err
+		}
+		if i == 0 { // the API server learns of a changed quota by a watch
+			if err := until(ctx, create); err != nil {
+				return "", err
+			}
+			continue
+		}
 		began := time.Now()
-		if _, err := c.do(ctx, http.MethodPost, strings.Replace(widgets, "default", namespace, 1), []byte(object)); err != nil {
+		if err := create(); err != nil {
 			return "", err
 		}
 		if i >= 100 {
