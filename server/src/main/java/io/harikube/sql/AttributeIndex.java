@@ -46,15 +46,28 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
 
   private record Found(Bytes key, long modRevision, Attributes attributes) {}
 
-  /** Keys to be looked at, and what then is to be done; it answers the revision. */
-  private record Task(KeyRange range, Job.Work<Long> end, CompletableFuture<Long> done) {}
+  /** Keys to be looked at, and what then is to be done; it answers since when that counts. */
+  private record Task(KeyRange range, Job.Work<Ready> end, CompletableFuture<Ready> done) {}
 
   private final Dialect dialect;
   private final Writer writer;
   private final AttributeReader reader;
 
-  /** Names that can be relied on, with the revision from which on. */
-  private final Map<AttributeName, Long> ready = new ConcurrentHashMap<>();
+  /**
+   * Since when a name can be relied on.
+   *
+   * @param revision the first state that it is known of
+   * @param commit the first commit that has it: a snapshot from before, though of the same
+   *     revision, has a part of it
+   */
+  private record Ready(long revision, long commit) {
+    boolean at(long revision, Meta meta) {
+      return this.revision <= revision && commit <= meta.commits();
+    }
+  }
+
+  /** Names that can be relied on. */
+  private final Map<AttributeName, Ready> ready = new ConcurrentHashMap<>();
 
   /** Names that are being gathered, with who does so: whoever is not here has been overtaken. */
   private final Map<AttributeName, Object> wanted = new ConcurrentHashMap<>();
@@ -71,17 +84,18 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
   }
 
   void start(Meta meta) throws SQLException {
-    ready.putAll(dialect.readers().snapshot((session, _) -> readReady(session)));
+    ready.putAll(dialect.readers().snapshot((session, now) -> readReady(session, now.commits())));
     indexIfNeeded(meta);
     thread.start();
   }
 
-  private static Map<AttributeName, Long> readReady(Session session) throws SQLException {
-    Map<AttributeName, Long> found = new HashMap<>();
+  private static Map<AttributeName, Ready> readReady(Session session, long commit)
+      throws SQLException {
+    Map<AttributeName, Ready> found = new HashMap<>();
     try (ResultSet rows =
         session.prepare("SELECT name, revision FROM attribute_ready").executeQuery()) {
       while (rows.next()) {
-        found.put(Rows.name(rows, 1), rows.getLong(2));
+        found.put(Rows.name(rows, 1), new Ready(rows.getLong(2), commit));
       }
     }
     return found;
@@ -93,7 +107,13 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
     indexIfNeeded(meta);
     var _ =
         writer
-            .submit(new Job<>(Set.of(), batch -> readReady(batch.session())))
+            .submit(
+                new Job<>(
+                    Set.of(),
+                    batch -> {
+                      batch.markDirty(); // what the commit has is what is read
+                      return readReady(batch.session(), batch.commit());
+                    }))
             .thenAccept(ready::putAll);
   }
 
@@ -104,7 +124,7 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
               new KeyRange(Bytes.EMPTY, null),
               batch -> {
                 batch.setIndexed();
-                return batch.revision();
+                return new Ready(batch.revision(), batch.commit());
               });
     }
   }
@@ -112,9 +132,12 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
   @Override
   public Filter reliable(Filter filter, long revision, Meta meta) {
     boolean indexed = meta.indexed() >= 0 && revision >= meta.indexed();
-    return filter.only(
-        name ->
-            indexed && (!name.isAdded() || ready.getOrDefault(name, Long.MAX_VALUE) <= revision));
+    return filter.only(name -> indexed && (!name.isAdded() || isReady(name, revision, meta)));
+  }
+
+  private boolean isReady(AttributeName name, long revision, Meta meta) {
+    Ready since = ready.get(name);
+    return since != null && since.at(revision, meta);
   }
 
   @Override
@@ -131,23 +154,23 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
     Object gatherer = new Object();
     names.forEach(name -> wanted.put(name, gatherer));
     return add(range, batch -> end(batch, names, gatherer))
-        .thenAccept(revision -> names.forEach(name -> settle(name, gatherer, revision)));
+        .thenAccept(since -> names.forEach(name -> settle(name, gatherer, since)));
   }
 
-  private void settle(AttributeName name, Object gatherer, long revision) {
+  private void settle(AttributeName name, Object gatherer, Ready since) {
     wanted.computeIfPresent(
         name,
         (_, last) -> {
           if (!last.equals(gatherer)) {
             return last;
           }
-          ready.put(name, revision);
+          ready.put(name, since);
           return null;
         });
   }
 
   /** Writes that what has been gathered counts, but for names that have been forgotten since. */
-  private long end(Batch batch, List<AttributeName> names, Object gatherer) throws SQLException {
+  private Ready end(Batch batch, List<AttributeName> names, Object gatherer) throws SQLException {
     List<AttributeName> still =
         names.stream().filter(name -> gatherer.equals(wanted.get(name))).toList();
     remove(batch, still);
@@ -158,7 +181,7 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
       insert.setLong(2, batch.revision());
       insert.executeUpdate();
     }
-    return batch.revision();
+    return new Ready(batch.revision(), batch.commit());
   }
 
   /** See {@link io.harikube.store.Store#forget}. */
@@ -192,7 +215,7 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
     batch.markDirty();
   }
 
-  private CompletableFuture<Long> add(KeyRange range, Job.Work<Long> end) {
+  private CompletableFuture<Ready> add(KeyRange range, Job.Work<Ready> end) {
     Task task = new Task(range, end, new CompletableFuture<>());
     tasks.add(task);
     return task.done;

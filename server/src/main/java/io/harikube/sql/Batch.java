@@ -108,6 +108,11 @@ final class Batch {
     return revision;
   }
 
+  /** The number of the commit that this batch becomes, see {@link Meta#commits}. */
+  long commit() {
+    return meta.commits() + 1;
+  }
+
   /** The revision that an operation within the running transaction sees. */
   long seen() {
     return changes == 0 ? revision : revision + 1;
@@ -397,7 +402,7 @@ final class Batch {
         compacting,
         compactCursor,
         meta.epoch(),
-        meta.commits() + 1,
+        commit(),
         meta.clusterId(),
         meta.memberId(),
         indexed);

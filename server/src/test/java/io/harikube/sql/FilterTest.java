@@ -348,6 +348,33 @@ final class FilterTest {
     }
   }
 
+  /** A range may begin before the last key has its attribute, and look when all have. */
+  @Test
+  void noRangeReliesOnWhatItsSnapshotLacks() throws OpenException {
+    store.store().close();
+    TestAttributes.Growing reader = new TestAttributes.Growing();
+    AttributeName name = AttributeName.added("c");
+    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
+    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
+    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+      put(added, "k1", "{+c=1}");
+      for (int i = 0; i < 300; i++) {
+        // Now the key has the attribute no more.
+        Await.answer(added.gather(Ops.prefix("k"), List.of(name)));
+        Await.answer(added.forget(List.of(name)));
+        reader.grow();
+        CompletableFuture<Void> gathered = added.gather(Ops.prefix("k"), List.of(name));
+        boolean last;
+        do {
+          last = gathered.isDone();
+          assertThat(keys(added, query)).as("round %d", i).isEqualTo(1);
+        } while (!last);
+        Await.answer(added.forget(List.of(name)));
+        reader.grow();
+      }
+    }
+  }
+
   private void put(Store to, String key, String value) {
     try (MemoryBudget.Share share = store.budget().open()) {
       Await.answer(to.txn(Txn.of(Ops.put(key, value)), share));
