@@ -241,20 +241,30 @@ func (c *cluster) fetchSelected(t *testing.T, path string) {
 // fetched is how many widgets lists have got from the store, and how many of them they have returned.
 func (c *cluster) fetched(t *testing.T) (fetched, returned int) {
 	t.Helper()
+	of := c.lists(t, "widgets")
+	return of[objectsFetched], of[objectsReturned]
+}
+
+// What the API server counts of lists.
+const (
+	listsDone       = "apiserver_storage_list_total"
+	objectsFetched  = "apiserver_storage_list_fetched_objects_total"
+	objectsReturned = "apiserver_storage_list_returned_objects_total"
+)
+
+// lists has these counts for a resource.
+func (c *cluster) lists(t *testing.T, resource string) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
 	for line := range strings.Lines(c.Do(t, "get", "--raw", "/metrics")) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
-		if !strings.Contains(name, `resource="widgets`) {
-			continue
-		}
-		n, _ := strconv.Atoi(value)
-		switch metric, _, _ := strings.Cut(name, "{"); metric {
-		case "apiserver_storage_list_fetched_objects_total":
-			fetched += n
-		case "apiserver_storage_list_returned_objects_total":
-			returned += n
+		metric, labels, _ := strings.Cut(name, "{")
+		if strings.Contains(labels, `resource="`+resource) {
+			n, _ := strconv.Atoi(value)
+			counts[metric] += n
 		}
 	}
-	return fetched, returned
+	return counts
 }
 
 func texts(terms []term) string {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,6 +46,7 @@ func TestLabel(t *testing.T) {
 			t.Run("quota", c.quotaOfLabelled)
 			t.Run("seats of lists", c.seatsOfLists)
 			t.Run("many lists at once", c.listsAtOnce)
+			t.Run("deletions in pages", c.deletionsInPages)
 		})
 	}
 }
@@ -296,5 +298,64 @@ func (c *cluster) listsAtOnce(t *testing.T) {
 	group.Wait()
 	if refused.Load()+failed.Load() > 0 {
 		t.Errorf("of 720 lists %d are refused, and %d fail", refused.Load(), failed.Load())
+	}
+}
+
+// deletionsInPages deletes a namespace and a definition that have more objects than a page.
+func (c *cluster) deletionsInPages(t *testing.T) {
+	const count, page = 1050, 500
+	c.Do(t, "create", "namespace", "full")
+	for _, what := range []struct{ kind, name, namespace string }{{"namespace", "full", "full"}, {"crd", "boxes.label.test", "default"}} {
+		c.createBoxes(t, what.namespace, count)
+		before := c.lists(t, "boxes")
+		c.Do(t, "delete", what.kind, what.name, "--wait=false")
+		c.Until(t, kubectl.Is(""), "get", what.kind, what.name, "--ignore-not-found", "-o", "name")
+		after := c.lists(t, "boxes")
+		fetched, lists := after[objectsFetched]-before[objectsFetched], after[listsDone]-before[listsDone]
+		t.Logf("%s: %d lists have got %d objects", what.kind, lists, fetched)
+		if fetched < count || lists == 0 || fetched/lists > page {
+			t.Errorf("%s: %d lists have got %d objects, more than %d each", what.kind, lists, fetched, page)
+		}
+	}
+}
+
+// createBoxes makes many with the label.
+func (c *cluster) createBoxes(t *testing.T, namespace string, count int) {
+	t.Helper()
+	client, err := c.plane.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(i int) error {
+		body := fmt.Sprintf(`{"apiVersion":"label.test/v1","kind":"Box","metadata":{"name":"many-%d","labels":{"%s":""}}}`, i, skipCaching)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			c.plane.URL+"/apis/label.test/v1/namespaces/"+namespace+"/boxes", strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusCreated {
+			return fmt.Errorf("many-%d: %s", i, response.Status)
+		}
+		return nil
+	}
+	const workers = 16
+	failures := make([]error, workers)
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for i := w; i < count && failures[w] == nil; i += workers {
+				failures[w] = create(i)
+			}
+		})
+	}
+	group.Wait()
+	if err := errors.Join(failures...); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -144,10 +144,10 @@ const gadgetsDefinition = `{
     "versions": [{
       "name": "v1", "served": true, "storage": false,
       "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
-        "kindness": {"type": "string", "nullable": true},
+        "kind": {"type": "string"}, "apiVersion": {"type": "string"}, "kindness": {"type": "string", "nullable": true},
         "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}
       }}},
-      "selectableFields": [{"jsonPath": ".kindness"}]
+      "selectableFields": [{"jsonPath": ".kindness"}, {"jsonPath": ".kind"}, {"jsonPath": ".apiVersion"}]
     }, {
       "name": "v1alpha1", "served": true, "storage": true, "subresources": {"status": {}},
       "schema": {"openAPIV3Schema": {"type": "object", "properties": {
@@ -215,6 +215,7 @@ var gadgets = &kind{
 	fields: map[string][]string{
 		"kindness": {"some", "none", ""}, "spec.inner.on": {"true", "false", ""}, "spec.inner.level": {"-7", "0", "7", "9223372036854775807", "-9223372036854775808", ""},
 		"spec.tags.color": colors, "status.state": states,
+		"kind": {"Gadget", "Widget", ""}, "apiVersion": {"filters.test/v1", "filters.test/v1alpha1", ""},
 	},
 }
 
