@@ -6,13 +6,18 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"time"
 )
 
 // choosePort returns the port that is asked for, or without one the first free from the usual one on.
 func (c *ControlPlane) choosePort() (int, error) {
 	if wanted := c.config.Port; wanted != 0 {
-		if !isFree(wanted) {
-			return 0, fmt.Errorf("port %d is taken: choose another one, or none to get a free one", wanted)
+		// A program that is just being started has a copy of each listener of ours until it has become that program:
+		// a port that we have only looked at may seem taken for some milliseconds.
+		for deadline := time.Now().Add(time.Second); !isFree(wanted); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				return 0, fmt.Errorf("port %d is taken: choose another one, or none to get a free one", wanted)
+			}
 		}
 		return wanted, nil
 	}

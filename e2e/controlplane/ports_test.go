@@ -1,7 +1,9 @@
 package controlplane
 
 import (
+	"os/exec"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -24,4 +26,29 @@ func TestFreePortIsGivenOnce(t *testing.T) {
 		})
 	}
 	starts.Wait()
+}
+
+// TestAPortIsFreeWhileProgramsAreStarted looks at ports while others start programs, which hold our listeners for a moment.
+func TestAPortIsFreeWhileProgramsAreStarted(t *testing.T) {
+	var stop atomic.Bool
+	var starting sync.WaitGroup
+	defer starting.Wait()
+	defer stop.Store(true)
+	for range 4 {
+		starting.Go(func() {
+			for !stop.Load() {
+				_ = exec.Command("true").Run()
+			}
+		})
+	}
+	for range 300 {
+		port, err := FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := ControlPlane{config: Config{Port: port}}
+		if _, err := c.choosePort(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
