@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -73,18 +74,21 @@ func boxNamed(name, namespace, labels string) string {
 // owned makes boxes, and a ConfigMap of the same name for each that has it as its owner.
 func (c *cluster) owned(t *testing.T, namespace, labels string, names ...string) {
 	t.Helper()
-	var boxes, maps strings.Builder
-	for _, name := range names {
-		boxes.WriteString(boxNamed(name, namespace, labels))
+	for some := range slices.Chunk(names, 100) {
+		var boxes, maps strings.Builder
+		for _, name := range some {
+			boxes.WriteString(boxNamed(name, namespace, labels))
+		}
+		c.Apply(t, boxes.String())
+		for _, line := range strings.Fields(c.Do(t, append([]string{"-n", namespace, "get", "boxes", "-o",
+			`jsonpath={range .items[*]}{.metadata.name}={.metadata.uid}{"\n"}{end}{.metadata.name}={.metadata.uid}`}, some...)...)) {
+			if name, uid, _ := strings.Cut(line, "="); uid != "" {
+				fmt.Fprintf(&maps, "{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: %s, labels: {of: box},"+
+					" ownerReferences: [{apiVersion: label.test/v1, kind: Box, name: %s, uid: %s}]}}\n---\n", name, namespace, name, uid)
+			}
+		}
+		c.Apply(t, maps.String())
 	}
-	c.Apply(t, boxes.String())
-	for _, line := range strings.Fields(c.Do(t, "-n", namespace, "get", "boxes", "-o",
-		`jsonpath={range .items[*]}{.metadata.name}={.metadata.uid}{"\n"}{end}`)) {
-		name, uid, _ := strings.Cut(line, "=")
-		fmt.Fprintf(&maps, "{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: %s, labels: {of: box},"+
-			" ownerReferences: [{apiVersion: label.test/v1, kind: Box, name: %s, uid: %s}]}}\n---\n", name, namespace, name, uid)
-	}
-	c.Apply(t, maps.String())
 }
 
 func numbered(prefix string, n int) []string {
