@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,10 +119,7 @@ func randomLabels() map[string]string {
 func TestSelectors(t *testing.T) {
 	for name, store := range databases {
 		t.Run(name, func(t *testing.T) {
-			c := cluster{data: filepath.Join(build, "test-data", "selectors-"+name), store: store(t)}
-			if err := os.RemoveAll(c.data); err != nil {
-				t.Fatal(err)
-			}
+			c := beside(t, "selectors-"+name, store(t))
 			c.start(t)
 			c.Apply(t, widgetDefinition)
 			c.Established(t, "widgets.filters.test")
@@ -228,43 +223,28 @@ func (c *cluster) fetchSelected(t *testing.T, path string) {
 		{"labelSelector": {"a=1"}}, {"labelSelector": {"a=1"}, "resourceVersion": {"0"}}, {"labelSelector": {"b in (1,2),!a"}, "limit": {"3"}},
 		{"fieldSelector": {"spec.color=red"}}, {"fieldSelector": {"spec.color=red"}, "limit": {"3"}},
 	} {
-		fetchedBefore, returnedBefore := c.fetched(t)
+		before := c.lists(t, "widgets")
 		limit, _ := strconv.Atoi(query.Get("limit"))
 		names := c.list(t, path, query, limit)
-		fetched, returned := c.fetched(t)
-		if fetched, returned = fetched-fetchedBefore, returned-returnedBefore; fetched != returned || returned < len(names) {
-			t.Errorf("%v: of %d objects that were got from the store %d were returned; the list has %d", query, fetched, returned, len(names))
+		after := c.lists(t, "widgets")
+		if fetched, returned := after.fetched-before.fetched, after.returned-before.returned; fetched != returned || returned < float64(len(names)) {
+			t.Errorf("%v: of %v objects that were got from the store %v were returned; the list has %d", query, fetched, returned, len(names))
 		}
 	}
 }
 
-// fetched is how many widgets lists have got from the store, and how many of them they have returned.
-func (c *cluster) fetched(t *testing.T) (fetched, returned int) {
-	t.Helper()
-	of := c.lists(t, "widgets")
-	return of[objectsFetched], of[objectsReturned]
-}
+// listed is how many lists there were, how many objects they have got from the store, and how many they have returned.
+type listed struct{ lists, fetched, returned float64 }
 
-// What the API server counts of lists.
-const (
-	listsDone       = "apiserver_storage_list_total"
-	objectsFetched  = "apiserver_storage_list_fetched_objects_total"
-	objectsReturned = "apiserver_storage_list_returned_objects_total"
-)
-
-// lists has these counts for a resource.
-func (c *cluster) lists(t *testing.T, resource string) map[string]int {
+// lists counts the lists of a resource.
+func (c *cluster) lists(t *testing.T, resource string) listed {
 	t.Helper()
-	counts := map[string]int{}
-	for line := range strings.Lines(c.Do(t, "get", "--raw", "/metrics")) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
-		metric, labels, _ := strings.Cut(name, "{")
-		if strings.Contains(labels, `resource="`+resource) {
-			n, _ := strconv.Atoi(value)
-			counts[metric] += n
-		}
+	metrics, of := c.Do(t, "get", "--raw", "/metrics"), `resource="`+resource
+	return listed{
+		lists:    sumOf(t, metrics, "apiserver_storage_list_total", of),
+		fetched:  sumOf(t, metrics, "apiserver_storage_list_fetched_objects_total", of),
+		returned: sumOf(t, metrics, "apiserver_storage_list_returned_objects_total", of),
 	}
-	return counts
 }
 
 func texts(terms []term) string {

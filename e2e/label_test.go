@@ -5,33 +5,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"harikube.io/e2e/controlplane"
 	"harikube.io/e2e/kubectl"
+	"harikube.io/e2e/setting"
 )
-
-const boxDefinition = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: boxes.label.test}
-spec:
-  group: label.test
-  scope: Namespaced
-  names: {plural: boxes, singular: box, kind: Box}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`
 
 // TestLabel keeps custom resources from the controller manager, which does no harm to what depends on them.
 // HARIKUBE_LABELLED_OWNERS is how many owners there are.
@@ -40,7 +24,7 @@ func TestLabel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := beside(t, "label-"+name, store(t))
 			c.start(t)
-			c.Apply(t, boxDefinition)
+			c.Apply(t, definitionOf("label.test", "boxes", "Box", "Namespaced"))
 			c.Established(t, "boxes.label.test")
 			t.Run("owners that get the label", c.ownersThatGetTheLabel)
 			t.Run("owners that have it", c.ownersThatHaveTheLabel)
@@ -50,20 +34,6 @@ func TestLabel(t *testing.T) {
 			t.Run("deletions in pages", c.deletionsInPages)
 		})
 	}
-}
-
-// number is the value of an environment variable, or the usual one.
-func number(t *testing.T, name string, usual int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 func boxNamed(name, namespace, labels string) string {
@@ -126,7 +96,7 @@ func (c *cluster) inGraph(t *testing.T, uid string) {
 }
 
 func (c *cluster) ownersThatGetTheLabel(t *testing.T) {
-	n := number(t, "HARIKUBE_LABELLED_OWNERS", 100)
+	n := setting.Number(t, "HARIKUBE_LABELLED_OWNERS", 100)
 	c.Do(t, "create", "namespace", "before")
 	c.owned(t, "before", "", numbered("box", n)...)
 	c.inGraph(t, c.Do(t, "-n", "before", "get", "box", "box-0", "-o", "jsonpath={.metadata.uid}"))
@@ -140,28 +110,30 @@ func (c *cluster) ownersThatGetTheLabel(t *testing.T) {
 	}
 }
 
-var gets = regexp.MustCompile(`rest_client_requests_total\{[^}]*method="GET"[^}]*\} (\S+)`)
-
 // requests is how many GETs the controller manager has sent.
 func (c *cluster) requests(t *testing.T) float64 {
 	t.Helper()
-	sum := 0.0
-	for _, found := range gets.FindAllStringSubmatch(c.Do(t, "--server="+c.manager(t), "get", "--raw", "/metrics"), -1) {
-		n, err := strconv.ParseFloat(found[1], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum += n
-	}
+	metrics := c.Do(t, "--server="+c.manager(t), "get", "--raw", "/metrics")
+	sum := sumOf(t, metrics, "rest_client_requests_total", `method="GET"`)
 	if sum == 0 {
 		t.Fatal("the controller manager does not say how many requests it has sent")
 	}
 	return sum
 }
 
+// sumOf adds up samples of a metric.
+func sumOf(t *testing.T, metrics, name string, labels ...string) float64 {
+	t.Helper()
+	sum, err := controlplane.SumOf(metrics, name, labels...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 // ownersThatHaveTheLabel own ConfigMaps, which go when they go; nobody asks for them as long as they live.
 func (c *cluster) ownersThatHaveTheLabel(t *testing.T) {
-	n := number(t, "HARIKUBE_LABELLED_OWNERS", 100)
+	n := setting.Number(t, "HARIKUBE_LABELLED_OWNERS", 100)
 	c.Do(t, "create", "namespace", "since")
 	c.owned(t, "since", skipCaching+`: ""`, numbered("box", n)...)
 	c.collects(t, "since", "canary")
@@ -215,25 +187,13 @@ func (c *cluster) quotaOfLabelled(t *testing.T) {
 }
 
 // seats is how many requests of users API Priority and Fairness has taken for more than one seat, and how many in all.
-func (c *cluster) seats(t *testing.T) (more, all int) {
+func (c *cluster) seats(t *testing.T) (more, all float64) {
 	t.Helper()
-	for line := range strings.Lines(c.Do(t, "get", "--raw", "/metrics")) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
-		if !strings.HasPrefix(name, "apiserver_flowcontrol_work_estimated_seats_bucket{") || !strings.Contains(name, `flow_schema="global-default"`) {
-			continue
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch {
-		case strings.Contains(name, `le="1"`):
-			more -= n
-		case strings.Contains(name, `le="+Inf"`):
-			more, all = more+n, n
-		}
+	metrics := c.Do(t, "get", "--raw", "/metrics")
+	upTo := func(seats string) float64 {
+		return sumOf(t, metrics, "apiserver_flowcontrol_work_estimated_seats_bucket", `flow_schema="global-default"`, `le="`+seats+`"`)
 	}
-	return more, all
+	return upTo("+Inf") - upTo("1"), upTo("+Inf")
 }
 
 // seatsOfLists has a user list by a selector what a list of all takes several seats for.
@@ -252,7 +212,7 @@ func (c *cluster) seatsOfLists(t *testing.T) {
 		c.Do(t, "--as=reader", "get", "--raw", "/apis/label.test/v1/boxes?"+selector)
 	}
 	if after, of := c.seats(t); after != more || of < all+3 {
-		t.Errorf("of %d lists by a selector %d take more than one seat", of-all, after-more)
+		t.Errorf("of %v lists by a selector %v take more than one seat", of-all, after-more)
 	}
 }
 
@@ -261,25 +221,11 @@ func (c *cluster) listsAtOnce(t *testing.T) {
 	const account = "system:serviceaccount:default:crowd"
 	c.Do(t, "apply", "-f", "../manifests/workload-low.yaml")
 	c.Do(t, "create", "clusterrolebinding", "crowd", "--clusterrole=reader", "--user="+account)
-	client, err := c.plane.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ask := c.asker(t)
 	list := func() (int, error) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.plane.URL+"/apis/label.test/v1/boxes?labelSelector=none", nil)
-		if err != nil {
-			return 0, err
-		}
-		request.Header.Set("Impersonate-User", account)
-		request.Header.Add("Impersonate-Group", "system:serviceaccounts")
-		request.Header.Add("Impersonate-Group", "system:authenticated")
-		response, err := client.Do(request)
-		if err != nil {
-			return 0, err
-		}
-		defer response.Body.Close()
-		_, err = io.Copy(io.Discard, response.Body)
-		return response.StatusCode, err
+		return ask(http.MethodGet, "/apis/label.test/v1/boxes?labelSelector=none", "", http.Header{
+			"Impersonate-User": {account}, "Impersonate-Group": {"system:serviceaccounts", "system:authenticated"},
+		})
 	}
 	// The API server learns of the role and of the queues by watches.
 	c.Until(t, kubectl.Is("yes"), "--as="+account, "auth", "can-i", "list", "boxes.label.test")
@@ -315,10 +261,10 @@ func (c *cluster) deletionsInPages(t *testing.T) {
 		c.Do(t, "delete", what.kind, what.name, "--wait=false")
 		c.Until(t, kubectl.Is(""), "get", what.kind, what.name, "--ignore-not-found", "-o", "name")
 		after := c.lists(t, "boxes")
-		fetched, lists := after[objectsFetched]-before[objectsFetched], after[listsDone]-before[listsDone]
-		t.Logf("%s: %d lists have got %d objects", what.kind, lists, fetched)
+		fetched, lists := after.fetched-before.fetched, after.lists-before.lists
+		t.Logf("%s: %v lists have got %v objects", what.kind, lists, fetched)
 		if fetched < count || lists == 0 || fetched/lists > page {
-			t.Errorf("%s: %d lists have got %d objects, more than %d each", what.kind, lists, fetched, page)
+			t.Errorf("%s: %v lists have got %v objects, more than %d each", what.kind, lists, fetched, page)
 		}
 	}
 }
@@ -326,40 +272,47 @@ func (c *cluster) deletionsInPages(t *testing.T) {
 // createBoxes makes many with the label.
 func (c *cluster) createBoxes(t *testing.T, namespace string, count int) {
 	t.Helper()
-	client, err := c.plane.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	create := func(i int) error {
-		body := fmt.Sprintf(`{"apiVersion":"label.test/v1","kind":"Box","metadata":{"name":"many-%d","labels":{"%s":""}}}`, i, skipCaching)
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
-			c.plane.URL+"/apis/label.test/v1/namespaces/"+namespace+"/boxes", strings.NewReader(body))
-		if err != nil {
-			return err
-		}
-		request.Header.Set("Content-Type", "application/json")
-		response, err := client.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusCreated {
-			return fmt.Errorf("many-%d: %s", i, response.Status)
-		}
-		return nil
-	}
+	ask := c.asker(t)
 	const workers = 16
 	failures := make([]error, workers)
 	var group sync.WaitGroup
 	for w := range workers {
 		group.Go(func() {
 			for i := w; i < count && failures[w] == nil; i += workers {
-				failures[w] = create(i)
+				box := fmt.Sprintf(`{"apiVersion":"label.test/v1","kind":"Box","metadata":{"name":"many-%d","labels":{"%s":""}}}`, i, skipCaching)
+				code, err := ask(http.MethodPost, "/apis/label.test/v1/namespaces/"+namespace+"/boxes", box, http.Header{"Content-Type": {"application/json"}})
+				if err == nil && code != http.StatusCreated {
+					err = fmt.Errorf("many-%d: %d", i, code)
+				}
+				failures[w] = err
 			}
 		})
 	}
 	group.Wait()
 	if err := errors.Join(failures...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// asker sends requests to the API server, many at once, and returns the status of the answers.
+func (c *cluster) asker(t *testing.T) func(method, path, body string, header http.Header) (int, error) {
+	t.Helper()
+	client, err := c.plane.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(method, path, body string, header http.Header) (int, error) {
+		request, err := http.NewRequestWithContext(t.Context(), method, c.plane.URL+path, strings.NewReader(body))
+		if err != nil {
+			return 0, err
+		}
+		request.Header = header
+		response, err := client.Do(request)
+		if err != nil {
+			return 0, err
+		}
+		defer response.Body.Close()
+		_, err = io.Copy(io.Discard, response.Body)
+		return response.StatusCode, err
 	}
 }

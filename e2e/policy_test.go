@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"harikube.io/e2e/kubectl"
+	"harikube.io/e2e/setting"
 )
 
 const (
@@ -15,34 +16,23 @@ const (
 	policyFile  = "../manifests/skip-controller-manager-metadata-caching.yaml"
 )
 
-// policyDefinitions are a namespaced and a cluster-scoped kind, without a schema for what is in them.
-const policyDefinitions = `
+// definitionOf is the definition of a kind in version v1, without a schema for what is in its objects.
+func definitionOf(group, plural, kind, scope string) string {
+	return fmt.Sprintf(`
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: gadgets.policy.test}
+metadata: {name: %[4]s.%[1]s}
 spec:
-  group: policy.test
-  scope: Namespaced
-  names: {plural: gadgets, singular: gadget, kind: Gadget}
+  group: %[1]s
+  scope: %[5]s
+  names: {plural: %[4]s, singular: %[3]s, kind: %[2]s}
   versions:
   - name: v1
     served: true
     storage: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: regions.policy.test}
-spec:
-  group: policy.test
-  scope: Cluster
-  names: {plural: regions, singular: region, kind: Region}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`
+`, group, kind, strings.ToLower(kind), plural, scope)
+}
 
 // builtIn are objects of Kubernetes itself; they have no label.
 const builtIn = `
@@ -97,7 +87,7 @@ func TestPolicy(t *testing.T) {
 			c.Do(t, "create", "namespace", "team")
 			c.Do(t, "create", "namespace", "kube-team")
 			// Of before the policy, which has no say in it.
-			c.Apply(t, policyDefinitions)
+			c.Apply(t, definitionOf("policy.test", "gadgets", "Gadget", "Namespaced")+"---"+definitionOf("policy.test", "regions", "Region", "Cluster"))
 			c.Established(t, "gadgets.policy.test", "regions.policy.test")
 			c.Until(t, kubectl.Lines(0), "get", "gadgets,regions", "-A", "-o", "name")
 			c.Apply(t, gadget("before", "team", ""))
@@ -274,26 +264,14 @@ func (c *cluster) administrators(t *testing.T) {
 // soon creates objects as soon as their definition is there: the policy does not wait for the kind's schema.
 // HARIKUBE_DEFINITIONS is how often.
 func (c *cluster) soon(t *testing.T) {
-	for i := range number(t, "HARIKUBE_DEFINITIONS", 3) {
-		name := fmt.Sprintf("soon%d", i)
-		c.Apply(t, fmt.Sprintf(`
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: %[1]ss.policy.test}
-spec:
-  group: policy.test
-  scope: Namespaced
-  names: {plural: %[1]ss, singular: %[1]s, kind: %[2]s}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`, name, "S"+name[1:]))
+	for i := range setting.Number(t, "HARIKUBE_DEFINITIONS", 3) {
+		kind := fmt.Sprintf("Soon%d", i)
+		name := strings.ToLower(kind)
+		c.Apply(t, definitionOf("policy.test", name+"s", kind, "Namespaced"))
 		c.Established(t, name+"s.policy.test")
 		// It is served a moment after that, with the policy or without.
 		c.Until(t, kubectl.Lines(0), "-n", "team", "get", name+"s.policy.test", "-o", "name")
-		c.Apply(t, fmt.Sprintf("{apiVersion: policy.test/v1, kind: %s, metadata: {name: first, namespace: team}}", "S"+name[1:]))
+		c.Apply(t, fmt.Sprintf("{apiVersion: policy.test/v1, kind: %s, metadata: {name: first, namespace: team}}", kind))
 		c.labelsAre(t, `{"`+skipCaching+`":""}`, "-n", "team", name, "first")
 		c.Do(t, "delete", "crd", name+"s.policy.test", "--wait=false")
 	}

@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"harikube.io/e2e/controlplane"
 )
 
 // What a controller manager does with many objects that it does not see: deletions, a quota, and owners.
@@ -33,16 +34,29 @@ const (
 	gone      = "404 Not Found"
 )
 
-// fill puts widgets into a namespace of the store, and returns when the API server knows the last.
-func (c *cluster) fill(ctx context.Context, store *clientv3.Client, namespace string, count int, put func(i int) (string, []byte)) error {
-	if put == nil {
-		put = func(i int) (string, []byte) {
-			object := strings.Replace(string(c.widget(i)), `"namespace":"default"`, `"namespace":"`+namespace+`"`, 1)
-			return fmt.Sprintf("/registry/bench.test/widgets/%s/w%d", namespace, i), []byte(object)
-		}
-	}
+// fill puts objects into the store, however many others there are.
+func (c *cluster) fill(ctx context.Context, store *clientv3.Client, count int, put func(i int) (string, []byte)) error {
 	c.objects = 0
 	return c.load(ctx, store, count, put)
+}
+
+// widgetsIn are widgets of a namespace, for fill.
+func (c *cluster) widgetsIn(namespace string) func(i int) (string, []byte) {
+	return func(i int) (string, []byte) {
+		return fmt.Sprintf("/registry/bench.test/widgets/%s/w%d", namespace, i), inNamespace(namespace, c.widget(i))
+	}
+}
+
+// inNamespace moves an object there from the default one.
+func inNamespace(namespace string, object []byte) []byte {
+	return bytes.Replace(object, []byte(`"namespace":"default"`), []byte(`"namespace":"`+namespace+`"`), 1)
+}
+
+// create makes a widget through the API server.
+func (c *cluster) create(ctx context.Context, namespace, name string, i int) error {
+	_, err := c.do(ctx, http.MethodPost, strings.Replace(widgets, "default", namespace, 1),
+		inNamespace(namespace, c.object("bench.test", "Widget", name, i)))
+	return err
 }
 
 // million starts a cluster that has widgets, and measures something on it.
@@ -156,7 +170,7 @@ func (c *cluster) deletion(ctx context.Context, store *clientv3.Client, count in
 	for _, what := range []struct{ name, namespace, path string }{
 		{"a namespace", "full", namespaces + "/full"}, {"a definition", "default", definitions + "/widgets.bench.test"},
 	} {
-		if err := c.fill(ctx, store, what.namespace, count, nil); err != nil {
+		if err := c.fill(ctx, store, count, c.widgetsIn(what.namespace)); err != nil {
 			return lines, err
 		}
 		quiet := c.beside(ctx)
@@ -214,7 +228,7 @@ func (c *cluster) quota(ctx context.Context, store *clientv3.Client, namespace s
 	if _, err := c.do(ctx, http.MethodPost, "/api/v1/namespaces", []byte(`{"metadata":{"name":"`+namespace+`"}}`)); err != nil {
 		return "", err
 	}
-	if err := c.fill(ctx, store, namespace, count-1, nil); err != nil {
+	if err := c.fill(ctx, store, count-1, c.widgetsIn(namespace)); err != nil {
 		return "", err
 	}
 	quotas := "/api/v1/namespaces/" + namespace + "/resourcequotas"
@@ -247,15 +261,10 @@ func (c *cluster) quota(ctx context.Context, store *clientv3.Client, namespace s
 		return "", err
 	}
 	counted := time.Since(began)
-	create := func(name string) error {
-		object := strings.Replace(string(c.object("bench.test", "Widget", name, 0)), `"namespace":"default"`, `"namespace":"`+namespace+`"`, 1)
-		_, err := c.do(ctx, http.MethodPost, strings.Replace(widgets, "default", namespace, 1), []byte(object))
-		return err
-	}
-	if err := create("last"); err != nil {
+	if err := c.create(ctx, namespace, "last", 0); err != nil {
 		return "", err
 	}
-	if err := create("too-many"); err == nil || !strings.Contains(err.Error(), "exceeded quota") {
+	if err := c.create(ctx, namespace, "too-many", 0); err == nil || !strings.Contains(err.Error(), "exceeded quota") {
 		return "", fmt.Errorf("one more than the quota allows: %v", err)
 	}
 	if _, err := c.send(ctx, http.MethodPatch, quotas+"/widgets", "application/merge-patch+json", []byte(limit(2*count+few))); err != nil {
@@ -285,12 +294,7 @@ func shortened(n int) string {
 func (c *cluster) creations(ctx context.Context, namespace, name string) (string, error) {
 	var took []time.Duration
 	for i := range 600 {
-		object := strings.Replace(string(c.object("bench.test", "Widget", fmt.Sprintf("%s-%d", name, i), i)),
-			`"namespace":"default"`, `"namespace":"`+namespace+`"`, 1)
-		create := func() error {
-			_, err := c.do(ctx, http.MethodPost, strings.Replace(widgets, "default", namespace, 1), []byte(object))
-			return err
-		}
+		create := func() error { return c.create(ctx, namespace, fmt.Sprintf("%s-%d", name, i), i) }
 		if i == 0 { // the API server learns of a changed quota by a watch
 			if err := until(ctx, create); err != nil {
 				return "", err
@@ -330,14 +334,14 @@ func owners(ctx context.Context, o options) error {
 
 func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int, owned bool) ([]string, error) {
 	uid := func(i int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", i) }
-	if err := c.fill(ctx, store, "default", count, func(i int) (string, []byte) {
+	if err := c.fill(ctx, store, count, func(i int) (string, []byte) {
 		return fmt.Sprintf("/registry/bench.test/widgets/default/w%d", i), fmt.Appendf(nil, `{"apiVersion":"bench.test/v1","kind":"Widget",`+
 			`"metadata":{"name":"w%d","namespace":"default","uid":"%s","generation":1,"creationTimestamp":"2026-01-01T00:00:00Z",`+
 			`"labels":{"skip-controller-manager-metadata-caching":""}},"spec":{"color":"red"}}`, i, uid(i))
 	}); err != nil {
 		return nil, err
 	}
-	if err := c.fill(ctx, store, "default", count, func(i int) (string, []byte) {
+	if err := c.fill(ctx, store, count, func(i int) (string, []byte) {
 		references := ""
 		if owned {
 			references = fmt.Sprintf(`"ownerReferences":[{"apiVersion":"bench.test/v1","kind":"Widget","name":"w%d","uid":"%s"}],`, i, uid(i))
@@ -400,23 +404,13 @@ func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int,
 		quantile(delays, 0.5).Seconds(), quantile(delays, 1).Seconds())}, nil
 }
 
-var getsSent = regexp.MustCompile(`rest_client_requests_total\{[^}]*method="GET"[^}]*\} (\S+)`)
-
 // sent is how many GETs a program has sent.
 func (c *cluster) sent(ctx context.Context, url string) (float64, error) {
 	text, err := c.do(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}
-	sum := 0.0
-	for _, found := range getsSent.FindAllSubmatch(text, -1) {
-		n, err := strconv.ParseFloat(string(found[1]), 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
+	return controlplane.SumOf(string(text), "rest_client_requests_total", `method="GET"`)
 }
 
 // parallel measures lists of one object among many beside gets, by many clients at once, as a service account.
@@ -429,8 +423,7 @@ func parallel(ctx context.Context, o options) error {
 			}
 			var lines []string
 			for _, count := range o.counts {
-				c.objects = 0
-				if err := c.load(ctx, store, count, c.storedWidget); err != nil {
+				if err := c.fill(ctx, store, count, c.storedWidget); err != nil {
 					return lines, err
 				}
 				of, err := c.together(ctx, token, count)

@@ -30,20 +30,6 @@ const (
 	perKey = 200 * time.Millisecond
 )
 
-// keys is how many big ones there are: a variable says how many, if it is there.
-func keys(t *testing.T, variable string, usual int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
-
 // step is an operation on a store that is as the steps before have left it.
 type step struct {
 	name string
@@ -55,7 +41,7 @@ type step struct {
 func TestEveryOperation(t *testing.T) {
 	for _, database := range databases() {
 		t.Run(database, func(t *testing.T) {
-			s := open(t, database, keys(t, "HARIKUBE_BIG_KEYS", defaultKeys))
+			s := open(t, database, setting.Number(t, "HARIKUBE_BIG_KEYS", defaultKeys))
 			for _, step := range []step{
 				{"put", (*store).puts},
 				{"put of what is there", (*store).putsAgain},
@@ -102,7 +88,7 @@ func TestEveryOperation(t *testing.T) {
 
 // TestBigSnapshot takes a store of HARIKUBE_BIG_SNAPSHOT big keys from each database to the other.
 func TestBigSnapshot(t *testing.T) {
-	n := keys(t, "HARIKUBE_BIG_SNAPSHOT", 0)
+	n := setting.Number(t, "HARIKUBE_BIG_SNAPSHOT", 0)
 	if n == 0 {
 		t.Skip("SKIPPED: TestEveryOperation takes a smaller one; make test-big-values has one of 2 GB")
 	}

@@ -4,19 +4,18 @@ package crash
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"harikube.io/e2e/model"
 	"harikube.io/e2e/postgres"
 	"harikube.io/e2e/server"
+	"harikube.io/e2e/setting"
 )
 
 var (
@@ -45,7 +44,7 @@ func TestServerCrash(t *testing.T) {
 				database = postgres.Database(t, bin)
 			}
 			s := server.HariKube(t, bin, folder, database)
-			crashes(t, s, rounds(t, "HARIKUBE_CRASH_ROUNDS", 3), func(round int, l *model.Load) {
+			crashes(t, s, setting.Number(t, "HARIKUBE_CRASH_ROUNDS", 3), func(round int, l *model.Load) {
 				s.Kill()
 				if round%3 == 2 { // and again before it is ready
 					s.Launch(t)
@@ -62,7 +61,7 @@ func TestServerCrash(t *testing.T) {
 func TestPostgresCrash(t *testing.T) {
 	database := postgres.Start(t, bin)
 	s := server.HariKube(t, bin, folder(t, "postgres"), database.URL)
-	crashes(t, s, rounds(t, "HARIKUBE_POSTGRES_CRASH_ROUNDS", 2), func(_ int, l *model.Load) {
+	crashes(t, s, setting.Number(t, "HARIKUBE_POSTGRES_CRASH_ROUNDS", 2), func(_ int, l *model.Load) {
 		database.Crash(t)
 		l.Acknowledged(writesAfterCrash)
 	})
@@ -111,17 +110,4 @@ func folder(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func rounds(t *testing.T, variable string, usual int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(fmt.Errorf("%s: %w", variable, err))
-	}
-	return n
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"harikube.io/e2e/setting"
 )
 
 // TestExact asks Kubernetes as it is and Kubernetes on HariKube the same, while the same changes are made.
@@ -22,7 +24,7 @@ func TestExact(t *testing.T) {
 	all.start(t, "--etcd-prefix="+r.root)
 	r.prepare()
 	r.change(150)
-	for range number(t, "HARIKUBE_EXACT_ROUNDS", 2) {
+	for range setting.Number(t, "HARIKUBE_EXACT_ROUNDS", 2) {
 		r.round()
 	}
 	r.kinds = []*kind{widgets}

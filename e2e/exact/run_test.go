@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"harikube.io/e2e/setting"
 )
 
 const (
@@ -40,7 +42,7 @@ type run struct {
 }
 
 func newRun(t *testing.T, all systems, kinds []*kind) *run {
-	seed := number(t, "HARIKUBE_EXACT_SEED", int(rand.Uint32()))
+	seed := setting.Number(t, "HARIKUBE_EXACT_SEED", int(rand.Uint32()))
 	t.Logf("HARIKUBE_EXACT_SEED=%d", seed)
 	return &run{T: t, systems: all, began: time.Now(), rand: rand.New(rand.NewPCG(uint64(seed), 0)), kinds: kinds, root: "/registry", there: map[*kind]map[string]bool{}}
 }

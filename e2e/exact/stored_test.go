@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"harikube.io/e2e/setting"
 )
 
 const encryption = `apiVersion: apiserver.config.k8s.io/v1
@@ -50,7 +52,7 @@ func TestStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	all.start(t, "--encryption-provider-config="+config, "--storage-media-type=application/json", "--feature-gates=CBORServingAndStorage=true")
-	for range number(t, "HARIKUBE_EXACT_ROUNDS", 1) {
+	for range setting.Number(t, "HARIKUBE_EXACT_ROUNDS", 1) {
 		r.round()
 		if r.Failed() {
 			return

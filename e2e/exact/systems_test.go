@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -309,18 +308,4 @@ func decode(decoder *json.Decoder) (map[string]any, error) {
 	var body map[string]any
 	err := decoder.Decode(&body)
 	return body, err
-}
-
-// number is the value of an environment variable, or what it is without.
-func number(t *testing.T, variable string, usual int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +16,7 @@ import (
 
 	"harikube.io/e2e/postgres"
 	"harikube.io/e2e/server"
+	"harikube.io/e2e/setting"
 )
 
 var bin = filepath.Join("..", "..", "build", "bin")
@@ -35,13 +34,7 @@ const (
 // TestEveryoneAsksForEverything has many clients ask for everything at once, several times what the heap
 // holds altogether: each gets all of it in the end, and writes go on meanwhile.
 func TestEveryoneAsksForEverything(t *testing.T) {
-	clients := defaultClients
-	if number := os.Getenv("HARIKUBE_MEMORY_CLIENTS"); number != "" {
-		var err error
-		if clients, err = strconv.Atoi(number); err != nil {
-			t.Fatal(err)
-		}
-	}
+	clients := setting.Number(t, "HARIKUBE_MEMORY_CLIENTS", defaultClients)
 	t.Setenv("HARIKUBE_JAVA_OPTS", "-Xmx256m")
 	for _, store := range []string{"sqlite", "postgres"} {
 		t.Run(store, func(t *testing.T) {

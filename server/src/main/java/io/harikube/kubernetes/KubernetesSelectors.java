@@ -43,7 +43,8 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /** A custom resource as it is looked at. */
-  private record Known(CustomResource definition, Map<String, AttributeName> names) {
+  private record Known(
+      CustomResource definition, Map<String, AttributeName> names, Set<AttributeName> addedNames) {
     static Known of(CustomResource definition) {
       Map<String, AttributeName> names = new HashMap<>();
       for (String field : definition.fieldLabels()) {
@@ -51,11 +52,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
           names.put(field, AttributeNames.field(field, definition));
         }
       }
-      return new Known(definition, Map.copyOf(names));
-    }
-
-    Set<AttributeName> addedNames() {
-      return Set.copyOf(names.values());
+      return new Known(definition, Map.copyOf(names), Set.copyOf(names.values()));
     }
   }
 
@@ -118,7 +115,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
                 attributes.put(name, certain(value));
               }
             });
-    return new Attributes(attributes, known == null ? Set.of() : known.addedNames());
+    return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
   }
 
   /** The value of an attribute for the value of a field: never {@link #UNCERTAIN}. */
@@ -193,9 +190,12 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
       KeyRange range, Place.Objects objects, String labels, List<FieldRequirement> fields) {
     Resource resource = objects.resource();
     List<Requirement> requirements = new ArrayList<>();
-    if (isAnsweredAsStored(resource)) {
+    // In this order: what was committed before and is not being learnt any more is known.
+    boolean learning = changing.containsKey(resource);
+    Known known = custom.get(resource);
+    if (!learning && isAnsweredAsStored(resource, known)) {
       labelRequirements(labels).forEach(requirement -> requirements.add(label(requirement)));
-      Map<String, AttributeName> names = names(resource, custom.get(resource));
+      Map<String, AttributeName> names = names(resource, known);
       for (FieldRequirement requirement : fields) {
         AttributeName name = names.get(requirement.field());
         if (name != null) {
@@ -216,21 +216,18 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
 
   /**
    * Whether the labels and fields of stored objects are those that the API server looks at. Of a
-   * custom resource that takes its definition, and the API server may know one that is new.
+   * custom resource that takes its definition.
    */
-  private boolean isAnsweredAsStored(Resource resource) {
-    if (resource.group().isEmpty() || BuiltInKinds.WITH_A_GROUP.contains(resource)) {
-      return true;
-    }
-    Known known = custom.get(resource);
-    return known != null
-        && !known.definition.isConvertedByWebhook()
-        && !changing.containsKey(resource);
+  private static boolean isAnsweredAsStored(Resource resource, @Nullable Known known) {
+    return resource.group().isEmpty()
+        || BuiltInKinds.WITH_A_GROUP.contains(resource)
+        || (known != null && !known.definition.isConvertedByWebhook());
   }
 
   @Override
   public void settle(KeyRange range) throws InterruptedException {
-    if (!(keys.place(range) instanceof Place.Objects(Resource resource, String _))
+    if (changing.isEmpty()
+        || !(keys.place(range) instanceof Place.Objects(Resource resource, String _))
         || !changing.containsKey(resource)) {
       return;
     }
@@ -304,7 +301,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   /** The names of the attributes that the definition of a resource adds. */
   Set<AttributeName> addedNames(Resource resource) {
     Known known = custom.get(resource);
-    return known == null ? Set.of() : known.addedNames();
+    return known == null ? Set.of() : known.addedNames;
   }
 
   /** What is known of a custom resource. */

@@ -28,7 +28,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Knows which attributes can be relied on, and gathers those of keys that were written before: for
  * a store of an older schema all of them, else those of a name that has been added. Keys are looked
- * at in small steps between the writes; until all have been, ranges are not filtered by what is
+ * at in small steps between the writes; until all have been, ranges look at the values for what is
  * missing, and a server that stops before begins anew.
  *
  * <pre>
@@ -46,13 +46,6 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
 
   private record Found(Bytes key, long modRevision, Attributes attributes) {}
 
-  /** Keys to be looked at, and what then is to be done; it answers since when that counts. */
-  private record Task(KeyRange range, Job.Work<Ready> end, CompletableFuture<Ready> done) {}
-
-  private final Dialect dialect;
-  private final Writer writer;
-  private final AttributeReader reader;
-
   /**
    * Since when a name can be relied on.
    *
@@ -61,10 +54,22 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
    *     revision, has a part of it
    */
   private record Ready(long revision, long commit) {
+    /** From the commit on that a batch becomes. */
+    static Ready from(Batch batch) {
+      return new Ready(batch.revision(), batch.commit());
+    }
+
     boolean at(long revision, Meta meta) {
       return this.revision <= revision && commit <= meta.commits();
     }
   }
+
+  /** Keys to be looked at, and what then is to be done; it answers since when that counts. */
+  private record Task(KeyRange range, Job.Work<Ready> end, CompletableFuture<Ready> done) {}
+
+  private final Dialect dialect;
+  private final Writer writer;
+  private final AttributeReader reader;
 
   /** Names that can be relied on. */
   private final Map<AttributeName, Ready> ready = new ConcurrentHashMap<>();
@@ -124,7 +129,7 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
               new KeyRange(Bytes.EMPTY, null),
               batch -> {
                 batch.setIndexed();
-                return new Ready(batch.revision(), batch.commit());
+                return Ready.from(batch);
               });
     }
   }
@@ -181,7 +186,7 @@ final class AttributeIndex implements Walk.Attributed, AutoCloseable {
       insert.setLong(2, batch.revision());
       insert.executeUpdate();
     }
-    return new Ready(batch.revision(), batch.commit());
+    return Ready.from(batch);
   }
 
   /** See {@link io.harikube.store.Store#forget}. */

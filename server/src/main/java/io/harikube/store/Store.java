@@ -115,8 +115,8 @@ public interface Store extends AutoCloseable {
 
   /**
    * Gathers attributes that the reader of attributes now knows and did not know before, of all keys
-   * of a range. Filters by them take effect from then on, also after the next start; until then
-   * they let everything through. Whoever forgets a name meanwhile ends this for that name.
+   * of a range. Ranges rely on them from then on, also after the next start; until then they look
+   * at the values. Whoever forgets a name meanwhile ends this for that name.
    *
    * @param names of {@link AttributeName#added}
    */

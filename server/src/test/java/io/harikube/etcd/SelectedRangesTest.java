@@ -2,93 +2,69 @@ package io.harikube.etcd;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.google.protobuf.ByteString;
-import io.grpc.CallOptions;
-import io.grpc.ManagedChannel;
-import io.grpc.stub.ClientCalls;
-import io.harikube.etcd.proto.PutRequest;
 import io.harikube.etcd.proto.RangeRequest;
 import io.harikube.etcd.proto.RangeResponse;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.KubernetesSelectors;
-import io.harikube.sql.Endpoint;
-import io.harikube.sql.SqlOptions;
 import io.harikube.sql.SqlStore;
-import io.harikube.store.Store;
 import io.harikube.store.StoreMetrics;
-import io.harikube.watch.WatchHub;
-import io.harikube.watch.WatchOptions;
-import java.nio.file.Path;
-import java.time.InstantSource;
+import io.harikube.testing.Database;
+import io.harikube.testing.OnSqlDatabases;
+import io.harikube.testing.TestStore;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Ranges with selectors, and streams of them, over the network. */
+@OnSqlDatabases
 final class SelectedRangesTest {
   private static final String PODS = "/registry/pods/";
 
-  @TempDir private Path dir;
-  private Store store;
-  private WatchHub hub;
-  private EtcdServer server;
-  private ManagedChannel channel;
+  @AutoClose private final TestStore place;
+  private TestServer test;
+
+  SelectedRangesTest(Database database) {
+    place = database.open();
+    place.store().close();
+  }
 
   @BeforeEach
   void start() throws Exception {
     var selectors = new KubernetesSelectors(new KeySpace("/registry"));
-    store =
-        SqlStore.open(
-            SqlOptions.of(new Endpoint.Sqlite(dir.resolve("store.db"))),
-            InstantSource.system(),
-            StoreMetrics.NONE,
-            selectors);
-    hub = new WatchHub(store.log(), WatchOptions.defaults());
-    server =
-        EtcdServer.builder(store, hub::open).listen("127.0.0.1:0").selectors(selectors).build();
-    server.start();
-    channel = Connection.channel(server.port());
+    test =
+        new TestServer(
+            SqlStore.open(place.options(), place.clock(), StoreMetrics.NONE, selectors), selectors);
     for (int i = 0; i < 300; i++) {
       String name = "p%03d".formatted(i);
-      String pod =
+      test.put(
+          PODS + "n/" + name,
           """
           {"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s","namespace":"n","labels":{"a":"%d"},
            "annotations":{"long":"%s"}},"spec":{"nodeName":"n%d"}}"""
-              .formatted(name, i % 3, "x".repeat(10_000), i % 5);
-      ClientCalls.blockingUnaryCall(
-          channel,
-          EtcdApi.PUT,
-          CallOptions.DEFAULT,
-          PutRequest.newBuilder()
-              .setKey(ByteString.copyFromUtf8(PODS + "n/" + name))
-              .setValue(ByteString.copyFromUtf8(pod))
-              .build());
+              .formatted(name, i % 3, "x".repeat(10_000), i % 5));
     }
   }
 
   @AfterEach
   void stop() {
-    channel.shutdownNow();
-    server.close();
-    hub.close();
-    store.close();
+    test.close();
   }
 
   private static RangeRequest.Builder pods(String labels, String fields) {
     return RangeRequest.newBuilder()
-        .setKey(ByteString.copyFromUtf8(PODS))
-        .setRangeEnd(ByteString.copyFromUtf8("/registry/pods0"))
+        .setKey(TestServer.key(PODS))
+        .setRangeEnd(TestServer.key("/registry/pods0"))
         .setLabelSelector(labels)
         .setFieldSelector(fields);
   }
 
   private RangeResponse range(RangeRequest request) {
-    return ClientCalls.blockingUnaryCall(channel, EtcdApi.RANGE, CallOptions.DEFAULT, request);
+    return test.call(EtcdApi.RANGE, request);
   }
 
   private RangeResponse stream(RangeRequest request) throws Exception {
-    var reader = new Reader<>(channel, EtcdApi.RANGE_STREAM);
+    var reader = new Reader<>(test.channel(), EtcdApi.RANGE_STREAM);
     reader.send(request);
     reader.halfClose();
     assertThat(reader.end().isOk()).isTrue();

@@ -12,6 +12,7 @@ import io.harikube.etcd.proto.PutRequest;
 import io.harikube.etcd.proto.PutResponse;
 import io.harikube.etcd.proto.RangeRequest;
 import io.harikube.store.MemoryBudget;
+import io.harikube.store.Selectors;
 import io.harikube.store.Store;
 import io.harikube.watch.WatchStream;
 import io.netty.util.concurrent.EventExecutorGroup;
@@ -32,9 +33,15 @@ final class TestServer implements AutoCloseable {
   private final ManagedChannel channel;
 
   TestServer(Path dir) throws Exception {
-    store = TestStore.open(dir);
+    this(TestStore.open(dir), Selectors.NONE);
+  }
+
+  /** A server that closes the store when it is closed. */
+  TestServer(Store store, Selectors selectors) throws Exception {
+    this.store = store;
     server =
         EtcdServer.builder(store, NO_WATCHES)
+            .selectors(selectors)
             .budget(budget)
             .maxRequestBytes(100_000)
             .name("m0")

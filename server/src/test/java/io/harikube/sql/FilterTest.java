@@ -3,6 +3,7 @@ package io.harikube.sql;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.store.AttributeName;
+import io.harikube.store.AttributeReader;
 import io.harikube.store.Bytes;
 import io.harikube.store.Filter;
 import io.harikube.store.Filter.Operator;
@@ -34,6 +35,13 @@ import org.junit.jupiter.api.Test;
 /** Ranges with filters, against the same filter over the whole range. */
 @OnSqlDatabases
 final class FilterTest {
+  /** A name that has been added, as {@link TestAttributes.Growing} knows it, and what has 1. */
+  private static final AttributeName ADDED = AttributeName.added("c");
+
+  private static final RangeQuery WITH_ADDED =
+      RangeQuery.of(Ops.prefix("k"))
+          .filtered(new Filter(List.of(new Requirement(ADDED, Operator.IN, List.of("1"), 0))));
+
   private static final List<String> NAMES = List.of("a", "b", "näme", "x/y.z");
   private static final List<String> VALUES =
       List.of("", "1", "2", "-7", "9223372036854775807", "9223372036854775808", "ü\0", "a'b%");
@@ -217,33 +225,16 @@ final class FilterTest {
     page = store.range(query.withLimit(43));
     assertThat(page.kvs()).hasSize(43);
     assertThat(page.more()).isTrue();
-    RangeQuery keys =
-        new RangeQuery(
-            Ops.ALL,
-            0,
-            0,
-            RangeQuery.Target.KEY,
-            RangeQuery.Order.NONE,
-            true,
-            false,
-            0,
-            0,
-            0,
-            0,
-            query.filter());
-    assertThat(store.range(keys).kvs())
+    assertThat(store.range(Ops.keysOnly(Ops.ALL).filtered(query.filter())).kvs())
         .hasSize(44)
         .allSatisfy(kv -> assertThat(kv.value().isEmpty()).isTrue());
   }
 
   @Test
   void whileAnAttributeIsGatheredTheValuesAreLookedAt() throws OpenException {
-    store.store().close();
     TestAttributes.Growing reader = new TestAttributes.Growing();
-    AttributeName name = AttributeName.added("c");
-    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
-    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
-    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+    store.store().close();
+    try (Store added = open(reader)) {
       for (int i = 0; i < 300; i++) {
         put(added, "k" + i, "{+c=" + i % 3 + "}");
       }
@@ -257,14 +248,14 @@ final class FilterTest {
               Await.until("the ranges", () -> go.getCount() == 0);
             }
           });
-      CompletableFuture<Void> gathered = added.gather(Ops.prefix("k"), List.of(name));
+      CompletableFuture<Void> gathered = added.gather(Ops.prefix("k"), List.of(ADDED));
       Await.until("the gathering", () -> gathering.getCount() == 0);
-      assertThat(keys(added, query)).isEqualTo(100);
-      assertThat(keys(added, query.withLimit(30))).isEqualTo(30);
-      assertThat(keys(added, query.atRevision(31))).isEqualTo(10);
+      assertThat(keys(added, WITH_ADDED)).isEqualTo(100);
+      assertThat(keys(added, WITH_ADDED.withLimit(30))).isEqualTo(30);
+      assertThat(keys(added, WITH_ADDED.atRevision(31))).isEqualTo(10);
       go.countDown();
       Await.answer(gathered);
-      assertThat(keys(added, query)).isEqualTo(100);
+      assertThat(keys(added, WITH_ADDED)).isEqualTo(100);
     }
   }
 
@@ -281,45 +272,39 @@ final class FilterTest {
 
   @Test
   void anAttributeThatIsAddedCountsOnceAllKeysHaveIt() throws OpenException {
-    store.store().close();
     TestAttributes.Growing reader = new TestAttributes.Growing();
-    AttributeName name = AttributeName.added("c");
-    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
-    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
-    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+    store.store().close();
+    try (Store added = open(reader)) {
       for (int i = 0; i < 20; i++) {
         put(added, "k" + i, "{+c=" + i % 2 + "}");
       }
-      assertThat(keys(added, query)).as("unknown yet").isEqualTo(20);
+      assertThat(keys(added, WITH_ADDED)).as("unknown yet").isEqualTo(20);
       reader.grow();
-      assertThat(keys(added, query)).as("by the values").isEqualTo(10);
-      Await.answer(added.gather(Ops.prefix("k"), List.of(name)));
-      assertThat(added.gathered()).contains(name);
-      assertThat(keys(added, query)).isEqualTo(10);
-      assertThat(keys(added, query.atRevision(15))).as("before it was gathered").isEqualTo(7);
+      assertThat(keys(added, WITH_ADDED)).as("by the values").isEqualTo(10);
+      Await.answer(added.gather(Ops.prefix("k"), List.of(ADDED)));
+      assertThat(added.gathered()).contains(ADDED);
+      assertThat(keys(added, WITH_ADDED)).isEqualTo(10);
+      assertThat(keys(added, WITH_ADDED.atRevision(15))).as("before it was gathered").isEqualTo(7);
       put(added, "k0", "{+c=1}");
-      assertThat(keys(added, query)).isEqualTo(11);
+      assertThat(keys(added, WITH_ADDED)).isEqualTo(11);
     }
-    try (Store again = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
-      assertThat(keys(again, query)).as("after another start").isEqualTo(11);
-      Await.answer(again.forget(List.of(name)));
+    try (Store again = open(reader)) {
+      assertThat(keys(again, WITH_ADDED)).as("after another start").isEqualTo(11);
+      Await.answer(again.forget(List.of(ADDED)));
       reader.grow();
       put(again, "k2", "{+c=1}");
-      assertThat(keys(again, query)).as("forgotten").isEqualTo(20);
+      assertThat(keys(again, WITH_ADDED)).as("forgotten").isEqualTo(20);
       reader.grow();
-      Await.answer(again.gather(Ops.prefix("k"), List.of(name)));
-      assertThat(keys(again, query)).as("gathered again").isEqualTo(12);
+      Await.answer(again.gather(Ops.prefix("k"), List.of(ADDED)));
+      assertThat(keys(again, WITH_ADDED)).as("gathered again").isEqualTo(12);
     }
   }
 
   @Test
   void whatIsForgottenWhileItIsGatheredDoesNotCount() throws OpenException {
-    store.store().close();
     TestAttributes.Growing reader = new TestAttributes.Growing();
-    AttributeName name = AttributeName.added("c");
-    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
-    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
-    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+    store.store().close();
+    try (Store added = open(reader)) {
       put(added, "k1", "{+c=1}");
       reader.grow();
       CountDownLatch reading = new CountDownLatch(1);
@@ -329,50 +314,51 @@ final class FilterTest {
             reading.countDown();
             Await.until("what goes on meanwhile", () -> go.getCount() == 0);
           });
-      CompletableFuture<Void> first = added.gather(Ops.prefix("k"), List.of(name));
+      CompletableFuture<Void> first = added.gather(Ops.prefix("k"), List.of(ADDED));
       Await.until("the gathering", () -> reading.getCount() == 0);
       reader.beforeReading(() -> {});
-      Await.answer(added.forget(List.of(name)));
+      Await.answer(added.forget(List.of(ADDED)));
       reader.grow();
       put(added, "k2", "{+c=1}");
       reader.grow();
-      CompletableFuture<Void> second = added.gather(Ops.prefix("k"), List.of(name));
+      CompletableFuture<Void> second = added.gather(Ops.prefix("k"), List.of(ADDED));
       go.countDown();
       Await.answer(first);
-      assertThat(keys(added, query)).as("the first has ended").isEqualTo(2);
+      assertThat(keys(added, WITH_ADDED)).as("the first has ended").isEqualTo(2);
       Await.answer(second);
-      assertThat(added.gathered()).containsExactly(name);
-      assertThat(keys(added, query)).isEqualTo(2);
+      assertThat(added.gathered()).containsExactly(ADDED);
+      assertThat(keys(added, WITH_ADDED)).isEqualTo(2);
       put(added, "k1", "{+c=0}");
-      assertThat(keys(added, query)).isEqualTo(1);
+      assertThat(keys(added, WITH_ADDED)).isEqualTo(1);
     }
   }
 
   /** A range may begin before the last key has its attribute, and look when all have. */
   @Test
   void noRangeReliesOnWhatItsSnapshotLacks() throws OpenException {
-    store.store().close();
     TestAttributes.Growing reader = new TestAttributes.Growing();
-    AttributeName name = AttributeName.added("c");
-    Filter filter = new Filter(List.of(new Requirement(name, Operator.IN, List.of("1"), 0)));
-    RangeQuery query = RangeQuery.of(Ops.prefix("k")).filtered(filter);
-    try (Store added = SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader)) {
+    store.store().close();
+    try (Store added = open(reader)) {
       put(added, "k1", "{+c=1}");
       for (int i = 0; i < 300; i++) {
         // Now the key has the attribute no more.
-        Await.answer(added.gather(Ops.prefix("k"), List.of(name)));
-        Await.answer(added.forget(List.of(name)));
+        Await.answer(added.gather(Ops.prefix("k"), List.of(ADDED)));
+        Await.answer(added.forget(List.of(ADDED)));
         reader.grow();
-        CompletableFuture<Void> gathered = added.gather(Ops.prefix("k"), List.of(name));
+        CompletableFuture<Void> gathered = added.gather(Ops.prefix("k"), List.of(ADDED));
         boolean last;
         do {
           last = gathered.isDone();
-          assertThat(keys(added, query)).as("round %d", i).isEqualTo(1);
+          assertThat(keys(added, WITH_ADDED)).as("round %d", i).isEqualTo(1);
         } while (!last);
-        Await.answer(added.forget(List.of(name)));
+        Await.answer(added.forget(List.of(ADDED)));
         reader.grow();
       }
     }
+  }
+
+  private Store open(AttributeReader reader) throws OpenException {
+    return SqlStore.open(store.options(), store.clock(), StoreMetrics.NONE, reader);
   }
 
   private void put(Store to, String key, String value) {
