@@ -7,13 +7,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"harikube.io/e2e/postgres"
 	"harikube.io/e2e/server"
+	"harikube.io/e2e/setting"
 )
 
 var (
