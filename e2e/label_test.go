@@ -253,7 +253,7 @@ func (c *cluster) listsAtOnce(t *testing.T) {
 
 // deletionsInPages deletes a namespace and a definition that have more objects than a page.
 func (c *cluster) deletionsInPages(t *testing.T) {
-	const count, page = 1050, 500
+	const count, page = 250, 100
 	c.Do(t, "create", "namespace", "full")
 	for _, what := range []struct{ kind, name, namespace string }{{"namespace", "full", "full"}, {"crd", "boxes.label.test", "default"}} {
 		c.createBoxes(t, what.namespace, count)
