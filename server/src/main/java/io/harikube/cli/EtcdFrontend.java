@@ -1,6 +1,10 @@
 package io.harikube.cli;
 
 import io.harikube.etcd.EtcdServer;
+import io.harikube.gc.Collector;
+import io.harikube.gc.Counts;
+import io.harikube.gc.DeletionHooks;
+import io.harikube.gc.Rules;
 import io.harikube.kubernetes.Definitions;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.ops.Metric;
@@ -22,14 +26,24 @@ final class EtcdFrontend implements Parts.Serving {
   private final WatchHub hub;
   private final EtcdServer server;
   private final Definitions definitions;
+  private final Collector collector;
+  private final Counts collected;
 
-  private EtcdFrontend(WatchHub hub, EtcdServer server, Definitions definitions) {
+  private EtcdFrontend(
+      WatchHub hub,
+      EtcdServer server,
+      Definitions definitions,
+      Collector collector,
+      Counts collected) {
     this.definitions = definitions;
+    this.collector = collector;
+    this.collected = collected;
     this.hub = hub;
     this.server = server;
   }
 
-  static Parts.Serving serve(Store store, Parts.Settings settings, KubernetesSelectors selectors)
+  static Parts.Serving serve(
+      Store store, Parts.Settings settings, KubernetesSelectors selectors, Rules rules)
       throws IOException {
     WatchHub hub = new WatchHub(store.log(), watchOptions(settings.progressInterval()));
     EtcdServer server =
@@ -47,7 +61,19 @@ final class EtcdFrontend implements Parts.Serving {
             .tracer(settings.grpc())
             .build();
     Definitions definitions = Definitions.follow(store, hub::open, selectors);
-    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions);
+    Counts collected = new Counts();
+    Collector collector =
+        Collector.start(
+            store,
+            rules,
+            selectors.keys(),
+            selectors.kinds(),
+            DeletionHooks.NONE,
+            settings.clock(),
+            settings.gc(),
+            settings.gcAdopt(),
+            collected);
+    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, collector, collected);
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
     try {
@@ -89,6 +115,15 @@ final class EtcdFrontend implements Parts.Serving {
     metrics.level(Metric.WATCH_LAG, hub::lag);
     metrics.level(Metric.WATCH_LOG_READS, hub::logReads);
     metrics.level(Metric.WATCH_DROPPED_COMMITS, hub::droppedCommits);
+    metrics.level(Metric.GC_LOOKED_AT, () -> collected.get(Counts.What.LOOKED_AT));
+    metrics.level(Metric.GC_DELETED, () -> collected.get(Counts.What.DELETED));
+    metrics.level(Metric.GC_FREED, () -> collected.get(Counts.What.FREED));
+    metrics.level(Metric.GC_RELEASED, () -> collected.get(Counts.What.RELEASED));
+    metrics.level(Metric.GC_HANDED_OVER, () -> collected.get(Counts.What.HANDED_OVER));
+    metrics.level(Metric.GC_BLOCKED_BY_KIND, () -> collected.get(Counts.What.BLOCKED_BY_KIND));
+    metrics.level(Metric.GC_BLOCKED_BY_SCOPE, () -> collected.get(Counts.What.BLOCKED_BY_SCOPE));
+    metrics.level(Metric.GC_UNREADABLE, () -> collected.get(Counts.What.UNREADABLE));
+    metrics.level(Metric.GC_ERRORS, () -> collected.get(Counts.What.ERRORS));
   }
 
   @Override
@@ -104,6 +139,7 @@ final class EtcdFrontend implements Parts.Serving {
   @Override
   public void close() {
     server.close();
+    collector.close();
     definitions.close();
     hub.close();
   }

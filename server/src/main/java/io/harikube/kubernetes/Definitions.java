@@ -109,6 +109,7 @@ public final class Definitions implements AutoCloseable {
     }
     // Attributes of a definition that was replaced while nobody looked.
     Set<AttributeName> stale = new HashSet<>(store.gathered());
+    stale.removeIf(name -> !AttributeNames.isOfDefinition(name));
     for (Resource resource : selectors.defined()) {
       stale.removeAll(selectors.addedNames(resource));
     }

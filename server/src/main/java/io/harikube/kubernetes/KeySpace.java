@@ -96,6 +96,11 @@ public final class KeySpace {
     return last == null || (range.end() != null && range.end().compareTo(last) <= 0);
   }
 
+  /** All keys of the API server. */
+  public KeyRange all() {
+    return KeyRange.prefix(prefixBytes);
+  }
+
   /** All keys of a resource. */
   public KeyRange keys(Resource resource) {
     return KeyRange.prefix(Bytes.of(prefix + resource.path() + "/"));

@@ -115,6 +115,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
                 attributes.put(name, certain(value));
               }
             });
+    Edges.add(resource, info, attributes);
     return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
   }
 
@@ -325,7 +326,8 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     return Set.copyOf(custom.keySet());
   }
 
-  KeySpace keys() {
+  /** The keys of the API server. */
+  public KeySpace keys() {
     return keys;
   }
 }

@@ -32,6 +32,9 @@ interface Dialect extends AutoCloseable {
   /** The statements that make the tables of attributes. */
   List<String> attributeSchema();
 
+  /** The statements that make the table of tasks. */
+  List<String> taskSchema();
+
   /** Whether the database has the table meta. */
   boolean hasSchema(Session session) throws SQLException;
 

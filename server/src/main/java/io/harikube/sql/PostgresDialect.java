@@ -99,6 +99,11 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
+  public List<String> taskSchema() {
+    return Schema.taskStatements("bytea", "bigint");
+  }
+
+  @Override
   public boolean hasSchema(Session session) throws SQLException {
     // Two servers that start on an empty database make its schema one after the other.
     session.execute("SELECT pg_advisory_xact_lock(4923517)");
@@ -326,7 +331,7 @@ final class PostgresDialect implements Dialect {
                   pg_total_relation_size(c.oid)), 0)::bigint
                 FROM pg_class c WHERE c.oid IN (to_regclass('log'), to_regclass('live'),
                   to_regclass('lease'), to_regclass('meta'), to_regclass('attribute'),
-                  to_regclass('attribute_past'))""")
+                  to_regclass('attribute_past'), to_regclass('task'))""")
             .executeQuery()) {
       rows.next();
       return new long[] {rows.getLong(1), rows.getLong(2)};
@@ -349,7 +354,7 @@ final class PostgresDialect implements Dialect {
     connection.setAutoCommit(true);
     watch.busy(connection);
     try (Statement statement = connection.createStatement()) {
-      statement.execute("VACUUM (ANALYZE) log, live, lease, attribute, attribute_past");
+      statement.execute("VACUUM (ANALYZE) log, live, lease, attribute, attribute_past, task");
     } finally {
       watch.idle(connection);
       connection.setAutoCommit(false);

@@ -154,6 +154,11 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
+  public List<String> taskSchema() {
+    return Schema.taskStatements("BLOB", "INTEGER");
+  }
+
+  @Override
   public boolean hasSchema(Session session) throws SQLException {
     try (ResultSet rows =
         session

@@ -1,0 +1,430 @@
+package io.harikube.gc;
+
+import io.harikube.gc.Objects.Again;
+import io.harikube.gc.Objects.Blocked;
+import io.harikube.gc.Objects.Found;
+import io.harikube.gc.Objects.Gone;
+import io.harikube.gc.Objects.Outcome;
+import io.harikube.kubernetes.Edges;
+import io.harikube.kubernetes.Edges.Finalizers;
+import io.harikube.kubernetes.KeySpace;
+import io.harikube.kubernetes.Kinds;
+import io.harikube.kubernetes.ObjectKey;
+import io.harikube.log.RareLine;
+import io.harikube.store.AttributeName;
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyRange;
+import io.harikube.store.Store;
+import io.harikube.store.StoreException;
+import io.harikube.store.Task;
+import io.harikube.store.Tasks;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
+
+/**
+ * Does the tasks of garbage collection that the store keeps, until there are none, and waits for
+ * more.
+ *
+ * <p>Every task may be done again from its beginning: what it has changed is not changed once more.
+ * Tasks about the same owner are done one after the other, in their order.
+ */
+public final class Collector implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Collector.class);
+  private static final RareLine FAILED =
+      new RareLine(
+          LOG, Level.WARN, Duration.ofSeconds(10), "a task of garbage collection is done again: {}");
+
+  /** So many tasks are read at once. */
+  private static final int TASKS = 256;
+
+  /** So many dependents are read at once. */
+  private static final int PAGE = 256;
+
+  /** So many objects are in memory, and so many of the writer's transactions are ours. */
+  private static final int OBJECTS = 32;
+
+  /** So many tasks are done at once. */
+  private static final int TASK_THREADS = 16;
+
+  private static final long IDLE_MILLIS = 5_000;
+  private static final long RETRY_MILLIS = 500;
+
+  /** So often all that waits is looked at, in case the database has lost what was to wake it. */
+  private static final long SWEEP_NANOS = TimeUnit.MINUTES.toNanos(10);
+
+  /** Its place is taken since a collector has been at work without a break. */
+  private static final AttributeName COLLECTING = AttributeName.added("collecting");
+
+  private final Store store;
+  private final Tasks tasks;
+  private final Rules rules;
+  private final KeySpace keys;
+  private final Objects objects;
+  private final Mode mode;
+  private final boolean adopt;
+  private final Counts counts;
+  private final Semaphore wake = new Semaphore(0);
+
+  /** Threads of their own: reading a database holds one up, which nobody else is to wait for. */
+  private final ExecutorService taskThreads = threads("gc-task", TASK_THREADS);
+
+  private final ExecutorService objectThreads = threads("gc-object", OBJECTS);
+
+  /** Tasks that are being done, and the owners that they are about. */
+  private final Set<Long> running = ConcurrentHashMap.newKeySet();
+
+  private final Set<String> subjects = ConcurrentHashMap.newKeySet();
+  private final Thread thread = Thread.ofPlatform().daemon().name("gc").unstarted(this::run);
+  private volatile boolean closed;
+
+  private Collector(
+      Store store,
+      Rules rules,
+      KeySpace keys,
+      Kinds kinds,
+      DeletionHooks hooks,
+      InstantSource clock,
+      Mode mode,
+      boolean adopt,
+      Counts counts) {
+    this.store = store;
+    this.tasks = store.tasks();
+    this.rules = rules;
+    this.keys = keys;
+    this.mode = mode;
+    this.adopt = adopt;
+    this.counts = counts;
+    this.objects = new Objects(store, keys, kinds, hooks, clock, counts, mode == Mode.DRY_RUN);
+  }
+
+  /**
+   * Begins to collect, on threads of its own. To be called before any client writes.
+   *
+   * @param adopt whether what had lost its owners before anybody collected goes as well
+   */
+  public static Collector start(
+      Store store,
+      Rules rules,
+      KeySpace keys,
+      Kinds kinds,
+      DeletionHooks hooks,
+      InstantSource clock,
+      Mode mode,
+      boolean adopt,
+      Counts counts) {
+    Collector collector =
+        new Collector(store, rules, keys, kinds, hooks, clock, mode, adopt, counts);
+    if (mode != Mode.OFF) {
+      rules.begin();
+    }
+    collector.thread.start();
+    return collector;
+  }
+
+  private void run() {
+    try {
+      retry(this::prepare);
+      if (mode == Mode.OFF) {
+        return;
+      }
+      tasks.onReady(wake::release);
+      long sweep = System.nanoTime();
+      while (!closed) {
+        retry(this::begin);
+        if (wake.tryAcquire(IDLE_MILLIS, TimeUnit.MILLISECONDS)) {
+          wake.drainPermits();
+        }
+        if (System.nanoTime() - sweep > SWEEP_NANOS) {
+          retry(() -> tasks.wakeAll().join());
+          sweep = System.nanoTime();
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static ExecutorService threads(String name, int most) {
+    return Executors.newFixedThreadPool(
+        most, Thread.ofPlatform().daemon().name(name + "-", 0).factory());
+  }
+
+  /** Something that is done again until it does not fail. */
+  private interface Attempt {
+    void run() throws InterruptedException;
+  }
+
+  private void retry(Attempt attempt) throws InterruptedException {
+    while (!closed) {
+      try {
+        attempt.run();
+        return;
+      } catch (StoreException | CompletionException e) {
+        failed(e);
+        TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
+      }
+    }
+  }
+
+  private void failed(RuntimeException e) {
+    if (!closed) {
+      counts.add(Counts.What.ERRORS);
+      FAILED.write(e.getMessage());
+    }
+  }
+
+  private void prepare() {
+    Set<AttributeName> gathered = store.gathered();
+    boolean fresh = mode != Mode.ON || !gathered.contains(COLLECTING);
+    if (mode != Mode.ON && gathered.contains(COLLECTING)) {
+      store.forget(List.of(COLLECTING)).join();
+    }
+    if (mode == Mode.OFF) {
+      return;
+    }
+    if (!gathered.contains(Edges.GATHERED)) {
+      store.gather(keys.all(), List.of(Edges.GATHERED)).join();
+    }
+    rules.complete();
+    // What was to wake them may have happened before there were rules.
+    tasks.wakeAll().join();
+    if (fresh) {
+      new FirstLook(store, keys, objects, rules).run(adopt);
+    }
+    if (fresh && mode == Mode.ON) {
+      store.gather(new KeyRange(Bytes.EMPTY, Bytes.EMPTY), List.of(COLLECTING)).join();
+    }
+  }
+
+  /** Begins the tasks that can be begun. */
+  private void begin() {
+    for (Task task : tasks.ready(TASKS + running.size())) {
+      if (closed || running.size() >= TASKS) {
+        return;
+      }
+      if (running.contains(task.id()) || (isInOrder(task) && !subjects.add(task.subject()))) {
+        continue;
+      }
+      running.add(task.id());
+      taskThreads.submit(() -> work(task));
+    }
+  }
+
+  /** Whether it is done after those about the same owner that were there before. */
+  private static boolean isInOrder(Task task) {
+    return Work.of(task).kind() != Work.Kind.LOOK;
+  }
+
+  private void work(Task task) {
+    boolean again = false;
+    try {
+      again = !run(task);
+    } catch (StoreException | CompletionException e) {
+      failed(e);
+      again = true;
+    } catch (RuntimeException | Error e) {
+      LOG.error("a task of garbage collection failed", e);
+      again = true;
+    } finally {
+      if (again) {
+        pause();
+      }
+      if (isInOrder(task)) {
+        subjects.remove(task.subject());
+      }
+      running.remove(task.id());
+      wake.release();
+    }
+  }
+
+  private void pause() {
+    try {
+      TimeUnit.MILLISECONDS.sleep(closed ? 0 : RETRY_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Answers whether the task has been dealt with. */
+  private boolean run(Task task) {
+    Work work = Work.of(task);
+    return switch (work.kind()) {
+      case LOOK -> look(task);
+      case GONE -> {
+        Gone gone = gone(task);
+        yield each(task.subject(), work.hidden(), key -> objects.look(key, gone, work.hidden()))
+            && done(task);
+      }
+      case GONE_ORPHANING -> setFree(task, work) && done(task);
+      case ORPHAN -> orphan(task, work);
+      case FOREGROUND, FOREGROUND_WAIT -> foreground(task, work);
+    };
+  }
+
+  private boolean look(Task task) {
+    return switch (objects.look(task.key(), null, false)) {
+      case Objects.Done _ -> done(task);
+      case Again _ -> false;
+      case Blocked(String subject) -> {
+        tasks.park(new Task(task.id(), task.kind(), subject, task.key())).join();
+        yield true;
+      }
+    };
+  }
+
+  private @Nullable Gone gone(Task task) {
+    ObjectKey owner = keys.parse(task.key());
+    return owner == null ? null : new Gone(task.subject(), owner.namespace(), owner.name());
+  }
+
+  private boolean orphan(Task task, Work work) {
+    Found owner = objects.read(task.key());
+    if (owner == null || !owner.uid().equals(task.subject())) {
+      return done(task); // it has gone, and left a task if it was orphaning till the end
+    }
+    if (!owner.info().deleting() || !owner.info().finalizers().contains(Finalizers.ORPHAN)) {
+      return done(task);
+    }
+    return setFree(task, work)
+        && (!work.hidden()
+            || objects.release(task.key(), task.subject(), Finalizers.ORPHAN)
+                instanceof Objects.Done)
+        && done(task);
+  }
+
+  private boolean setFree(Task task, Work work) {
+    return each(
+        task.subject(),
+        work.hidden(),
+        key -> objects.free(key, task.subject(), work.hidden()));
+  }
+
+  private boolean foreground(Task task, Work work) {
+    String uid = task.subject();
+    if (objects.ending(task.key(), uid, Finalizers.FOREGROUND) == null) {
+      rules.awaitNoMore(uid);
+      return done(task);
+    }
+    if (work.kind() == Work.Kind.FOREGROUND
+        && !each(uid, true, key -> objects.look(key, null, true))) {
+      return false;
+    }
+    // First it waits, then it is looked for what it waits for: so nothing is missed in between.
+    rules.await(uid);
+    Work wait = new Work(Work.Kind.FOREGROUND_WAIT, true);
+    tasks.park(new Task(task.id(), wait.text(), uid, task.key())).join();
+    if (!tasks.keysWith(Edges.owner(uid), Edges.OF_BLOCKING, Bytes.EMPTY, 1).isEmpty()) {
+      return true;
+    }
+    if (!(objects.release(task.key(), uid, Finalizers.FOREGROUND) instanceof Objects.Done)) {
+      tasks.wake(Set.of(uid)).join();
+      return false;
+    }
+    rules.awaitNoMore(uid);
+    return done(task);
+  }
+
+  /**
+   * Deals with all dependents of an owner.
+   *
+   * @param visible whether also with those that are not hidden
+   * @return whether all have been dealt with
+   */
+  private boolean each(String uid, boolean visible, Function<Bytes, Outcome> what) {
+    List<String> values = visible ? Edges.OF_ALL : Edges.OF_HIDDEN;
+    Bytes after = Bytes.EMPTY;
+    boolean all = true;
+    while (!closed) {
+      List<Bytes> page = tasks.keysWith(Edges.owner(uid), values, after, PAGE);
+      all &= page(page, what);
+      if (page.size() < PAGE) {
+        return all;
+      }
+      after = page.getLast();
+    }
+    return false;
+  }
+
+  private boolean page(List<Bytes> page, Function<Bytes, Outcome> what) {
+    List<Future<Boolean>> all = new ArrayList<>(page.size());
+    for (Bytes key : page) {
+      all.add(objectThreads.submit(() -> isDone(key, what.apply(key))));
+    }
+    boolean done = true;
+    for (Future<Boolean> one : all) {
+      done &= get(one);
+    }
+    return done;
+  }
+
+  private static boolean get(Future<Boolean> one) {
+    try {
+      return one.get();
+    } catch (java.util.concurrent.ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
+  private boolean isDone(Bytes key, Outcome outcome) {
+    return switch (outcome) {
+      case Objects.Done _ -> true;
+      case Again _ -> false;
+      case Blocked(String subject) -> {
+        Work look = new Work(Work.Kind.LOOK, true);
+        tasks.park(new Task(0, look.text(), subject, key)).join();
+        yield true;
+      }
+    };
+  }
+
+  private boolean done(Task task) {
+    tasks.done(List.of(task.id())).join();
+    return true;
+  }
+
+  /** Has objects looked at again that wait for a kind. */
+  public void defined(String group, String kind) {
+    CompletableFuture<Void> woken = tasks.wake(Set.of(Objects.kindSubject(group, kind)));
+    woken.whenComplete(
+        (_, failure) -> {
+          if (failure != null) {
+            FAILED.write(failure.getMessage());
+          }
+        });
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    thread.interrupt();
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    taskThreads.shutdown();
+    objectThreads.shutdown();
+  }
+}

@@ -1,0 +1,140 @@
+package io.harikube.sql;
+
+import io.harikube.store.AttributeName;
+import io.harikube.store.Bytes;
+import io.harikube.store.Task;
+import io.harikube.store.TaskRules;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** The tasks that the changes of a batch make necessary, and those of which it ends the waiting. */
+final class BatchTasks implements TaskRules.Sink {
+
+  /**
+   * A task that is to be written.
+   *
+   * @param name of the attribute that some key must have; null for no condition
+   * @param values that it may have; empty for any
+   */
+  private record Pending(Task task, @Nullable AttributeName name, List<String> values) {}
+
+  private final List<Pending> pending = new ArrayList<>();
+  private final Set<String> woken = new LinkedHashSet<>();
+
+  @Override
+  public void add(Task task) {
+    pending.add(new Pending(task, null, List.of()));
+  }
+
+  @Override
+  public void addIf(AttributeName name, List<String> values, Task task) {
+    pending.add(new Pending(task, name, values));
+  }
+
+  @Override
+  public void wake(String subject) {
+    woken.add(subject);
+  }
+
+  boolean isEmpty() {
+    return pending.isEmpty() && woken.isEmpty();
+  }
+
+  /**
+   * Writes the tasks; all changes of the batch must have been written.
+   *
+   * @return whether any task may have become ready
+   */
+  boolean write(Session session) throws SQLException {
+    List<Task> tasks = new ArrayList<>(pending.size());
+    for (Pending one : pending) {
+      if (one.name == null || hasKey(session, one.name, one.values)) {
+        tasks.add(one.task);
+      }
+    }
+    insert(session, tasks, false);
+    wake(session);
+    boolean any = !tasks.isEmpty() || !woken.isEmpty();
+    pending.clear();
+    woken.clear();
+    return any;
+  }
+
+  private static boolean hasKey(Session session, AttributeName name, List<String> values)
+      throws SQLException {
+    if (values.isEmpty()) {
+      PreparedStatement select = session.prepare("SELECT 1 FROM attribute WHERE name = ? LIMIT 1");
+      select.setBytes(1, Rows.bytes(name));
+      return isThere(select);
+    }
+    PreparedStatement select =
+        session.prepare("SELECT 1 FROM attribute WHERE name = ? AND value = ? LIMIT 1");
+    for (String value : values) {
+      select.setBytes(1, Rows.bytes(name));
+      select.setBytes(2, Rows.bytes(value));
+      if (isThere(select)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean isThere(PreparedStatement select) throws SQLException {
+    try (ResultSet rows = select.executeQuery()) {
+      return rows.next();
+    }
+  }
+
+  static void insert(Session session, List<Task> tasks, boolean waiting) throws SQLException {
+    if (tasks.isEmpty()) {
+      return;
+    }
+    long id = last(session);
+    PreparedStatement insert =
+        session.prepare(
+            "INSERT INTO task (id, kind, subject, key, waiting) VALUES (?, ?, ?, ?, ?)");
+    for (Task task : tasks) {
+      insert.setLong(1, ++id);
+      insert.setBytes(2, Rows.bytes(task.kind()));
+      insert.setBytes(3, Rows.bytes(task.subject()));
+      insert.setBytes(4, task.key().array());
+      insert.setInt(5, waiting ? 1 : 0);
+      insert.addBatch();
+    }
+    insert.executeBatch();
+  }
+
+  private static long last(Session session) throws SQLException {
+    try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
+      return rows.next() ? rows.getLong(1) : 0;
+    }
+  }
+
+  private void wake(Session session) throws SQLException {
+    if (woken.isEmpty()) {
+      return;
+    }
+    PreparedStatement update =
+        session.prepare("UPDATE task SET waiting = 0 WHERE subject = ? AND waiting = 1");
+    for (String subject : woken) {
+      update.setBytes(1, Rows.bytes(subject));
+      update.addBatch();
+    }
+    update.executeBatch();
+  }
+
+  /** The key of a task, or what else of it is kept as bytes. */
+  static Task read(ResultSet rows) throws SQLException {
+    return new Task(rows.getLong(1), Rows.text(rows, 2), Rows.text(rows, 3), keyOf(rows));
+  }
+
+  private static Bytes keyOf(ResultSet rows) throws SQLException {
+    return Rows.bytes(rows, 4);
+  }
+}
