@@ -91,6 +91,7 @@ public final class Collector implements AutoCloseable {
 
   private final Set<String> subjects = ConcurrentHashMap.newKeySet();
   private final Thread thread = Thread.ofPlatform().daemon().name("gc").unstarted(this::run);
+  private volatile boolean prepared;
   private volatile boolean closed;
 
   private Collector(
@@ -140,6 +141,7 @@ public final class Collector implements AutoCloseable {
   private void run() {
     try {
       retry(this::prepare);
+      prepared = true;
       if (mode == Mode.OFF) {
         return;
       }
@@ -402,6 +404,11 @@ public final class Collector implements AutoCloseable {
   private boolean done(Task task) {
     tasks.done(List.of(task.id())).join();
     return true;
+  }
+
+  /** Whether there is nothing to be done but what waits for something. */
+  boolean isIdle() {
+    return prepared && running.isEmpty() && tasks.ready(1).isEmpty() && running.isEmpty();
   }
 
   /** Has objects looked at again that wait for a kind. */

@@ -3,6 +3,7 @@ package io.harikube.gc;
 import io.harikube.kubernetes.Edges.Finalizers;
 import io.harikube.kubernetes.ObjectInfo;
 import io.harikube.kubernetes.OwnerReference;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -75,7 +76,7 @@ sealed interface Judgement {
     return finalizers.contains(Finalizers.FOREGROUND) ? Policy.FOREGROUND : Policy.BACKGROUND;
   }
 
-  /** The finalizers of an object that is deleted with a policy. */
+  /** The finalizers of an object that is deleted with a policy; in the old order if none changes. */
   static List<String> finalizers(List<String> before, Policy policy) {
     List<String> own =
         switch (policy) {
@@ -83,9 +84,9 @@ sealed interface Judgement {
           case FOREGROUND -> List.of(Finalizers.FOREGROUND);
           case ORPHAN -> List.of(Finalizers.ORPHAN);
         };
-    List<String> after = new java.util.ArrayList<>(before);
+    List<String> after = new ArrayList<>(before);
     after.removeAll(List.of(Finalizers.FOREGROUND, Finalizers.ORPHAN));
     after.addAll(own);
-    return after;
+    return Set.copyOf(after).equals(Set.copyOf(before)) ? before : after;
   }
 }

@@ -437,7 +437,7 @@ final class Objects {
       List<String> finalizers = new ArrayList<>(owner.info.finalizers());
       finalizers.removeAll(List.of(finalizer));
       Txn.Op change;
-      if (finalizers.isEmpty()) {
+      if (finalizers.isEmpty() && owner.info.deletionGracePeriodSeconds() == 0) {
         change = new Txn.Delete(KeyRange.single(key), false);
       } else {
         Bytes value = edited(owner, ObjectEdit.of(owner.kv.value()).finalizers(finalizers));

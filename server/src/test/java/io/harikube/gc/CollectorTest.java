@@ -1,0 +1,269 @@
+package io.harikube.gc;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.harikube.sql.OpenException;
+import io.harikube.testing.Database;
+import io.harikube.testing.OnSqlDatabases;
+import io.harikube.testing.TestStore;
+import java.util.List;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+
+/** What becomes of hidden objects whose owners go. */
+@OnSqlDatabases
+final class CollectorTest {
+  @AutoClose private final TestStore place;
+
+  CollectorTest(Database database) {
+    place = database.open();
+    place.store().close();
+  }
+
+  private GcServer server() throws OpenException {
+    return new GcServer(place, Mode.ON, false);
+  }
+
+  @Test
+  void aChainGoesWithItsFirst() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.put(Thing.named("c").ownedBy("b"));
+      server.put(Thing.named("other"));
+      server.settle();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("other");
+    }
+  }
+
+  @Test
+  void whatHasAnotherOwnerStaysAndLosesTheReference() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b"));
+      server.put(Thing.named("c").ownedBy("a").ownedBy("b"));
+      server.settle();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "c");
+      assertThat(server.owners("c")).containsExactly("uid-b");
+    }
+  }
+
+  @Test
+  void aFinalizerOfOthersHolds() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a").finalizer("example.com/hold"));
+      server.put(Thing.named("c").ownedBy("b"));
+      server.settle();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "c");
+      assertThat(server.isDeleting("b")).isTrue();
+      assertThat(server.isDeleting("c")).isFalse();
+      server.delete("b");
+      server.settle();
+      assertThat(server.names()).isEmpty();
+    }
+  }
+
+  @Test
+  void inTheForegroundTheOwnerGoesLast() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").blocking("a"));
+      server.put(Thing.named("c").blocking("b").finalizer("example.com/hold"));
+      server.settle();
+      server.put(Thing.named("a").deleting().finalizer("foregroundDeletion"));
+      server.settle();
+      assertThat(server.names()).containsExactly("a", "b", "c");
+      assertThat(server.finalizers("b")).containsExactly("foregroundDeletion");
+      assertThat(server.isDeleting("c")).isTrue();
+      server.delete("c");
+      server.settle();
+      assertThat(server.names()).isEmpty();
+    }
+  }
+
+  @Test
+  void inTheForegroundWithoutDependentsTheOwnerGoes() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a").deleting().finalizer("foregroundDeletion"));
+      server.put(Thing.named("b").deleting().finalizer("x").finalizer("foregroundDeletion"));
+      server.put(Thing.named("c").deleting().finalizer("orphan"));
+      server.settle();
+      assertThat(server.names()).containsExactly("b");
+      assertThat(server.finalizers("b")).containsExactly("x");
+    }
+  }
+
+  @Test
+  void orphansStayAndHaveNoOwner() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.put(Thing.named("c").ownedBy("b"));
+      server.settle();
+      server.put(Thing.named("a").deleting().finalizer("orphan"));
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "c");
+      assertThat(server.owners("b")).isEmpty();
+      assertThat(server.owners("c")).containsExactly("uid-b");
+    }
+  }
+
+  @Test
+  void ofAVisibleOwnerThatOrphansTheHiddenDependentsAreSetFree() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a").visible());
+      server.put(Thing.named("b").ownedBy("a"));
+      server.put(Thing.named("v").ownedBy("a").visible());
+      server.settle();
+      // As kube-controller-manager does it, at once.
+      server.put(Thing.named("a").visible().deleting().finalizer("orphan"));
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "v");
+      assertThat(server.owners("b")).isEmpty();
+      assertThat(server.owners("v")).as("not ours").containsExactly("uid-a");
+    }
+  }
+
+  @Test
+  void theVisibleAreLeftToTheirVisibleOwner() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a").visible());
+      server.put(Thing.named("b").ownedBy("a").visible());
+      server.put(Thing.named("c").ownedBy("a"));
+      server.settle();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b");
+    }
+  }
+
+  @Test
+  void anOwnerOfTheSameNameIsAnother() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      server.delete("a");
+      server.put(Thing.named("a").uid("another"));
+      server.settle();
+      assertThat(server.names()).containsExactly("a");
+    }
+  }
+
+  @Test
+  void whatIsMadeForAnOwnerThatIsGoneGoes() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("b").ownedBy("a"));
+      server.put(Thing.named("v").ownedBy("a").visible());
+      server.settle();
+      assertThat(server.names()).containsExactly("v");
+      server.put(Thing.named("v").ownedBy("a")); // the label is put on
+      server.settle();
+      assertThat(server.names()).isEmpty();
+    }
+  }
+
+  @Test
+  void whatHasAnOwnerOfAKindThatIsNotServedStays() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(
+          Thing.named("b").ownedBy("a").owner("example.com/v9", "Thing", "z", "uid-z", false));
+      server.put(Thing.named("c").owner("other.com/v1", "Other", "z", "uid-z", false));
+      server.settle();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "c");
+      server.define("other.com", "others", "Other");
+      server.settle();
+      assertThat(server.names()).as("its owner's kind is known now").containsExactly("b");
+    }
+  }
+
+  @Test
+  void aCircleLivesAndGoesAsAWhole() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a").ownedBy("b"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.put(Thing.named("self").ownedBy("self"));
+      server.settle();
+      // a was there before its owner: it has gone, and b with it.
+      assertThat(server.names()).containsExactly("self");
+    }
+  }
+
+  @Test
+  void whatWasDanglingBeforeStays() throws OpenException {
+    try (GcServer server = new GcServer(place, Mode.OFF, false)) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.put(Thing.named("c").ownedBy("a"));
+      server.put(Thing.named("d").deleting().finalizer("foregroundDeletion"));
+      server.delete("a");
+    }
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "c");
+      server.put(Thing.named("e").ownedBy("b"));
+      server.delete("b");
+      server.settle();
+      assertThat(server.names()).containsExactly("c");
+    }
+    try (GcServer server = new GcServer(place, Mode.OFF, false)) {
+      assertThat(server.names()).containsExactly("c");
+    }
+    try (GcServer server = new GcServer(place, Mode.ON, true)) {
+      server.settle();
+      assertThat(server.names()).as("adopted").isEmpty();
+    }
+  }
+
+  @Test
+  void aDryRunDeletesNothing() throws OpenException {
+    try (GcServer server = new GcServer(place, Mode.DRY_RUN, false)) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b");
+    }
+  }
+
+  @Test
+  void whatIsToBeDoneOutlivesTheServer() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      server.stopCollecting();
+      server.delete("a");
+      assertThat(server.names()).containsExactly("b");
+    }
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.names()).isEmpty();
+    }
+  }
+
+  @Test
+  void manyGoWithTheirOwner() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      for (int i = 0; i < 1000; i++) {
+        server.put(Thing.named("b" + i).ownedBy("a"));
+      }
+      server.put(Thing.named("c"));
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).isEqualTo(List.of("c"));
+    }
+  }
+}

@@ -1,0 +1,138 @@
+package io.harikube.gc;
+
+import io.harikube.kubernetes.Definitions;
+import io.harikube.kubernetes.KeySpace;
+import io.harikube.kubernetes.KubernetesSelectors;
+import io.harikube.kubernetes.ObjectInfo;
+import io.harikube.kubernetes.ObjectReader;
+import io.harikube.kubernetes.OwnerReference;
+import io.harikube.sql.OpenException;
+import io.harikube.sql.SqlStore;
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyRange;
+import io.harikube.store.KeyValue;
+import io.harikube.store.MemoryBudget;
+import io.harikube.store.RangeQuery;
+import io.harikube.store.Store;
+import io.harikube.store.StoreMetrics;
+import io.harikube.store.Txn;
+import io.harikube.testing.Await;
+import io.harikube.testing.Ops;
+import io.harikube.testing.TestStore;
+import io.harikube.watch.WatchHub;
+import io.harikube.watch.WatchOptions;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** A server's store with what it knows of Kubernetes, and a collector. */
+final class GcServer implements AutoCloseable {
+  private static final String THINGS = "/registry/example.com/things/n/";
+
+  private final TestStore place;
+  private final Store store;
+  private final WatchHub hub;
+  private final Definitions definitions;
+  private final Collector collector;
+
+  GcServer(TestStore place, Mode mode, boolean adopt) throws OpenException {
+    this.place = place;
+    KeySpace keys = new KeySpace("/registry");
+    KubernetesSelectors selectors = new KubernetesSelectors(keys);
+    Rules rules = new Rules(keys);
+    store = SqlStore.open(place.options(), place.clock(), StoreMetrics.NONE, selectors, rules);
+    hub = new WatchHub(store.log(), WatchOptions.defaults());
+    define("example.com", "things", "Thing");
+    definitions = Definitions.follow(store, hub::open, selectors);
+    collector =
+        Collector.start(
+            store,
+            rules,
+            keys,
+            selectors.kinds(),
+            DeletionHooks.NONE,
+            place.clock(),
+            mode,
+            adopt,
+            new Counts());
+    selectors.kinds().onDefined(collector::defined);
+  }
+
+  void define(String group, String plural, String kind) {
+    write(
+        Ops.put(
+            "/registry/apiextensions.k8s.io/customresourcedefinitions/" + plural + "." + group,
+            """
+            {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+             "metadata":{"name":"%s.%s"},
+             "spec":{"group":"%s","scope":"Namespaced","names":{"plural":"%s","kind":"%s"},
+             "versions":[{"name":"v1","served":true,"storage":true}]}}"""
+                .formatted(plural, group, group, plural, kind)));
+  }
+
+  private void write(Txn.Op op) {
+    try (MemoryBudget.Share share = place.budget().open()) {
+      Await.answer(store.txn(Txn.of(op), share));
+    }
+  }
+
+  void put(Thing thing) {
+    write(Ops.put(THINGS + thing.name(), thing.json()));
+  }
+
+  void delete(String name) {
+    write(new Txn.Delete(KeyRange.single(Bytes.of(THINGS + name)), false));
+  }
+
+  /** Waits until there is nothing to be done but what waits for something. */
+  void settle() {
+    Await.until("everything is collected", collector::isIdle);
+  }
+
+  void stopCollecting() {
+    collector.close();
+  }
+
+  List<KeyValue> all() {
+    try (MemoryBudget.Share share = place.budget().open()) {
+      return store.range(RangeQuery.of(KeyRange.prefix(Bytes.of(THINGS))), share).kvs();
+    }
+  }
+
+  List<String> names() {
+    return all().stream().map(kv -> kv.key().toString().substring(THINGS.length())).toList();
+  }
+
+  private ObjectInfo info(String name) {
+    for (KeyValue kv : all()) {
+      if (kv.key().toString().equals(THINGS + name)
+          && ObjectReader.read(kv.value(), null) instanceof ObjectInfo info) {
+        return info;
+      }
+    }
+    throw new AssertionError("there is no " + name);
+  }
+
+  List<String> owners(String name) {
+    return info(name).ownerReferences().stream().map(OwnerReference::uid).toList();
+  }
+
+  List<String> finalizers(String name) {
+    return info(name).finalizers();
+  }
+
+  boolean isDeleting(String name) {
+    return info(name).deleting();
+  }
+
+  @Nullable Store store() {
+    return store;
+  }
+
+  @Override
+  public void close() {
+    collector.close();
+    definitions.close();
+    hub.close();
+    store.close();
+  }
+}
