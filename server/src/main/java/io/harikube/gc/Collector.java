@@ -48,7 +48,10 @@ public final class Collector implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Collector.class);
   private static final RareLine FAILED =
       new RareLine(
-          LOG, Level.WARN, Duration.ofSeconds(10), "a task of garbage collection is done again: {}");
+          LOG,
+          Level.WARN,
+          Duration.ofSeconds(10),
+          "a task of garbage collection is done again: {}");
 
   /** So many tasks are read at once. */
   private static final int TASKS = 256;
@@ -224,7 +227,7 @@ public final class Collector implements AutoCloseable {
         continue;
       }
       running.add(task.id());
-      taskThreads.submit(() -> work(task));
+      taskThreads.execute(() -> work(task));
     }
   }
 
@@ -312,9 +315,7 @@ public final class Collector implements AutoCloseable {
 
   private boolean setFree(Task task, Work work) {
     return each(
-        task.subject(),
-        work.hidden(),
-        key -> objects.free(key, task.subject(), work.hidden()));
+        task.subject(), work.hidden(), key -> objects.free(key, task.subject(), work.hidden()));
   }
 
   private boolean foreground(Task task, Work work) {
@@ -414,12 +415,13 @@ public final class Collector implements AutoCloseable {
   /** Has objects looked at again that wait for a kind. */
   public void defined(String group, String kind) {
     CompletableFuture<Void> woken = tasks.wake(Set.of(Objects.kindSubject(group, kind)));
-    woken.whenComplete(
-        (_, failure) -> {
-          if (failure != null) {
-            FAILED.write(failure.getMessage());
-          }
-        });
+    var _ =
+        woken.whenComplete(
+            (_, failure) -> {
+              if (failure != null) {
+                FAILED.write(failure.getMessage());
+              }
+            });
   }
 
   @Override

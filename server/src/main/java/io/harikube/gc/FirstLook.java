@@ -110,5 +110,4 @@ final class FirstLook {
   long dangling() {
     return dangling;
   }
-
 }

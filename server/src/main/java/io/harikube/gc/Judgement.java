@@ -76,7 +76,9 @@ sealed interface Judgement {
     return finalizers.contains(Finalizers.FOREGROUND) ? Policy.FOREGROUND : Policy.BACKGROUND;
   }
 
-  /** The finalizers of an object that is deleted with a policy; in the old order if none changes. */
+  /**
+   * The finalizers of an object that is deleted with a policy; in the old order if none changes.
+   */
   static List<String> finalizers(List<String> before, Policy policy) {
     List<String> own =
         switch (policy) {

@@ -5,8 +5,8 @@ import io.harikube.gc.Judgement.Policy;
 import io.harikube.kubernetes.Deletion;
 import io.harikube.kubernetes.Edges;
 import io.harikube.kubernetes.Edges.Finalizers;
-import io.harikube.kubernetes.Kind;
 import io.harikube.kubernetes.KeySpace;
+import io.harikube.kubernetes.Kind;
 import io.harikube.kubernetes.Kinds;
 import io.harikube.kubernetes.NotEditableException;
 import io.harikube.kubernetes.ObjectEdit;
@@ -209,8 +209,7 @@ final class Objects {
     if (!absent.isEmpty()) {
       spareOrphans(owners, absent);
     }
-    Judgement judgement =
-        Judgement.of(object.info, owners, () -> hasDependents(object.uid()));
+    Judgement judgement = Judgement.of(object.info, owners, () -> hasDependents(object.uid()));
     return switch (judgement) {
       case Judgement.Keep _ -> DONE;
       case Judgement.Free(Set<String> uids) -> free(object, uids, conditions);
@@ -254,7 +253,10 @@ final class Objects {
     if (kv == null) {
       conditions.add(
           new Txn.Compare(
-              KeyRange.single(key), Txn.Compare.Target.VERSION, Txn.Compare.Relation.EQUAL, 0,
+              KeyRange.single(key),
+              Txn.Compare.Target.VERSION,
+              Txn.Compare.Relation.EQUAL,
+              0,
               null));
       return Owner.DANGLING;
     }
@@ -358,8 +360,7 @@ final class Objects {
       return DONE;
     }
     Bytes value =
-        edited(
-            object, ObjectEdit.of(object.kv.value()).withoutLabels(Set.of(Edges.HIDING_LABEL)));
+        edited(object, ObjectEdit.of(object.kv.value()).withoutLabels(Set.of(Edges.HIDING_LABEL)));
     if (value == null) {
       return DONE;
     }

@@ -120,8 +120,7 @@ public final class Rules implements TaskRules {
     boolean hidden = Edges.isHiddenBy(resource, before);
     Work work = new Work(orphaning ? Work.Kind.GONE_ORPHANING : Work.Kind.GONE, hidden);
     if (complete) {
-      sink.addIf(
-          Edges.owner(uid), hidden ? List.of() : Edges.OF_HIDDEN, work.task(uid, key));
+      sink.addIf(Edges.owner(uid), hidden ? List.of() : Edges.OF_HIDDEN, work.task(uid, key));
     } else {
       sink.add(work.task(uid, key));
     }

@@ -31,9 +31,7 @@ record Work(Kind kind, boolean hidden) {
   static Work of(Task task) {
     boolean hidden = task.kind().endsWith(HIDDEN);
     String name =
-        hidden
-            ? task.kind().substring(0, task.kind().length() - HIDDEN.length())
-            : task.kind();
+        hidden ? task.kind().substring(0, task.kind().length() - HIDDEN.length()) : task.kind();
     return new Work(Kind.valueOf(name), hidden);
   }
 

@@ -130,8 +130,7 @@ public final class Edges {
     addEnding(resource, info, to);
   }
 
-  private static void addEnding(
-      Resource resource, ObjectInfo info, Map<AttributeName, String> to) {
+  private static void addEnding(Resource resource, ObjectInfo info, Map<AttributeName, String> to) {
     if (info.deleting() && !info.finalizers().isEmpty()) {
       boolean foreground = info.finalizers().contains(Finalizers.FOREGROUND);
       if (foreground || info.finalizers().contains(Finalizers.ORPHAN)) {

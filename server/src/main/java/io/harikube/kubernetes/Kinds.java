@@ -7,6 +7,7 @@ import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +25,8 @@ public final class Kinds {
 
   /** The resources of each custom kind. Two of them cannot both be served. */
   private final Map<GroupKind, Set<Resource>> resources = new ConcurrentHashMap<>();
+
+  private volatile BiConsumer<String, String> listener = (_, _) -> {};
 
   /** Those of Kubernetes alone, as long as nothing is defined. */
   Kinds() {}
@@ -91,6 +94,11 @@ public final class Kinds {
     return new Served(custom.resource(), custom.isNamespaced(), Deletion.PLAIN);
   }
 
+  /** Has a listener told of each group and kind whose definition has come or changed. */
+  public void onDefined(BiConsumer<String, String> newListener) {
+    listener = newListener;
+  }
+
   /**
    * Takes note of a custom resource, or that there is no such resource any more. By one thread at a
    * time.
@@ -103,6 +111,9 @@ public final class Kinds {
     }
     if (old != null && (definition == null || !old.groupKind().equals(definition.groupKind()))) {
       resources.computeIfPresent(old.groupKind(), (_, those) -> without(those, resource));
+    }
+    if (definition != null) {
+      listener.accept(definition.groupKind().group(), definition.kind());
     }
   }
 

@@ -45,7 +45,8 @@ public record ObjectInfo(
     return label.matches(labels) && field.mayMatch(fields);
   }
 
-  static String groupOf(String apiVersion) {
+  /** The group of an apiVersion; empty for the core group. */
+  public static String groupOf(String apiVersion) {
     int slash = apiVersion.indexOf('/');
     return slash < 0 ? "" : apiVersion.substring(0, slash);
   }

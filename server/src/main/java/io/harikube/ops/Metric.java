@@ -233,8 +233,7 @@ public enum Metric {
       TOTAL,
       "harikube_gc_unreadable_total",
       "How often an object stayed because it cannot be read, or edited."),
-  GC_ERRORS(
-      TOTAL, "harikube_gc_errors_total", "Tasks of garbage collection that are done again."),
+  GC_ERRORS(TOTAL, "harikube_gc_errors_total", "Tasks of garbage collection that are done again."),
   ANSWERS_USED(LEVEL, "harikube_answers_memory_used_bytes", "Bytes that answers in flight hold."),
   ANSWERS_CAPACITY(
       LEVEL, "harikube_answers_memory_capacity_bytes", "Bytes that answers in flight may hold."),

@@ -188,10 +188,7 @@ final class SqlTasks implements Tasks {
   public CompletableFuture<Void> wakeAll() {
     return submit(
         batch -> {
-          batch
-              .session()
-              .prepare("UPDATE task SET waiting = 0 WHERE waiting = 1")
-              .executeUpdate();
+          batch.session().prepare("UPDATE task SET waiting = 0 WHERE waiting = 1").executeUpdate();
           batch.tasks().wake(""); // so that whoever listens is told
         });
   }

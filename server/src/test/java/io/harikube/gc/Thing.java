@@ -64,8 +64,12 @@ record Thing(
             : "\"finalizers\":[\"" + String.join("\",\"", finalizers) + "\"],")
         + "\"generation\":1,"
         + (hidden ? "\"labels\":{\"skip-controller-manager-metadata-caching\":\"\"}," : "")
-        + "\"name\":\"" + name + "\",\"namespace\":\"n\","
+        + "\"name\":\""
+        + name
+        + "\",\"namespace\":\"n\","
         + (owners.isEmpty() ? "" : "\"ownerReferences\":[" + String.join(",", owners) + "],")
-        + "\"uid\":\"" + uid + "\"},\"spec\":{}}";
+        + "\"uid\":\""
+        + uid
+        + "\"},\"spec\":{}}";
   }
 }
