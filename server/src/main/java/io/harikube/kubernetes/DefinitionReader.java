@@ -18,6 +18,9 @@ import tools.jackson.core.JsonToken;
  * them in v1beta1. The protobuf numbers of both are the same.
  */
 final class DefinitionReader {
+  /** The number of the deletion timestamp in the metadata of an object. */
+  private static final int DELETION_TIMESTAMP = 9;
+
   /** Deeper schemas are beyond what the API server takes. */
   private static final int MAX_DEPTH = 500;
 
@@ -51,10 +54,10 @@ final class DefinitionReader {
     DefinitionDraft draft = new DefinitionDraft();
     CodedInputStream in = CodedInputStream.newInstance(bytes, envelope.offset(), envelope.length());
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
-      if (WireFormat.getTagFieldNumber(tag) == 2) {
-        ProtobufObject.message(in, tag, field -> spec(in, field, draft));
-      } else {
-        ProtobufObject.skip(in, tag);
+      switch (WireFormat.getTagFieldNumber(tag)) {
+        case 1 -> draft.deleting = ProtobufSchema.find(in.readBytes(), DELETION_TIMESTAMP) != null;
+        case 2 -> ProtobufObject.message(in, tag, field -> spec(in, field, draft));
+        default -> ProtobufObject.skip(in, tag);
       }
     }
     return draft;
@@ -91,6 +94,7 @@ final class DefinitionReader {
       throws IOException {
     switch (WireFormat.getTagFieldNumber(tag)) {
       case 1 -> version.name = ProtobufObject.string(in, tag);
+      case 2 -> version.served = ProtobufObject.bool(in, tag);
       case 3 -> version.storage = ProtobufObject.bool(in, tag);
       case 4 -> version.schema = schema(in.readBytes());
       case 9 -> version.paths.add(text(ProtobufSchema.find(in.readBytes(), 1)));
@@ -116,6 +120,7 @@ final class DefinitionReader {
     require(string(object, "apiVersion"), string(object, "kind"));
     Map<?, ?> spec = map(object.get("spec"));
     DefinitionDraft draft = new DefinitionDraft();
+    draft.deleting = map(object.get("metadata")).get("deletionTimestamp") != null;
     draft.group = string(spec, "group");
     draft.plural = string(map(spec.get("names")), "plural");
     draft.kind = string(map(spec.get("names")), "kind");
@@ -128,6 +133,7 @@ final class DefinitionReader {
       DefinitionDraft.Version version = new DefinitionDraft.Version();
       Map<?, ?> json = map(element);
       version.name = string(json, "name");
+      version.served = Boolean.TRUE.equals(json.get("served"));
       version.storage = Boolean.TRUE.equals(json.get("storage"));
       version.schema = schema(json.get("schema"));
       paths(json, version.paths);

@@ -155,9 +155,14 @@ public final class Definitions implements AutoCloseable {
     }
   }
 
-  /** Answers whether that is another definition than the one that was known. */
+  /** Answers whether objects are read in another way than by the definition that was known. */
   private boolean learn(Resource resource, @Nullable CustomResource definition) {
-    if (Objects.equals(selectors.definition(resource), definition)) {
+    CustomResource known = selectors.definition(resource);
+    if (Objects.equals(known, definition)) {
+      return false;
+    }
+    if (known != null && definition != null && known.readsLike(definition)) {
+      selectors.define(resource, definition);
       return false;
     }
     Set<AttributeName> old = selectors.addedNames(resource);

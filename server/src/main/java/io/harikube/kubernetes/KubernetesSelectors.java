@@ -59,6 +59,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   private final KeySpace keys;
   private final KeyRange definitions;
   private final Map<Resource, Known> custom = new ConcurrentHashMap<>();
+  private final Kinds kinds = new Kinds();
 
   /**
    * Custom resources whose definition is being changed and not yet learnt, with the revision of the
@@ -317,6 +318,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     } else {
       custom.put(resource, Known.of(definition));
     }
+    kinds.define(resource, definition);
     generation.incrementAndGet();
   }
 
@@ -327,5 +329,10 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
 
   KeySpace keys() {
     return keys;
+  }
+
+  /** The kinds that are known, by the same definitions. */
+  public Kinds kinds() {
+    return kinds;
   }
 }
