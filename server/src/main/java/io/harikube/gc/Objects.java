@@ -11,6 +11,7 @@ import io.harikube.kubernetes.Kinds;
 import io.harikube.kubernetes.NotEditableException;
 import io.harikube.kubernetes.ObjectEdit;
 import io.harikube.kubernetes.ObjectInfo;
+import io.harikube.kubernetes.ObjectKey;
 import io.harikube.kubernetes.ObjectReader;
 import io.harikube.kubernetes.OwnerReference;
 import io.harikube.kubernetes.Place;
@@ -195,12 +196,12 @@ final class Objects {
         counts.add(Counts.What.BLOCKED_BY_KIND);
         return blocked(ObjectInfo.groupOf(reference.apiVersion()), reference.kind());
       }
-      if (served.namespaced() && object.namespace.isEmpty()) {
+      ObjectKey place = served.object(object.namespace, reference.name());
+      if (place == null) {
         counts.add(Counts.What.BLOCKED_BY_SCOPE);
         return DONE;
       }
-      Bytes key = keys.key(served.object(object.namespace, reference.name()));
-      Owner owner = owner(reference, key, conditions);
+      Owner owner = owner(reference, keys.key(place), conditions);
       owners.put(reference, owner);
       if (owner == Owner.DANGLING) {
         absent.add(Edges.subject(reference.uid()));
@@ -237,12 +238,13 @@ final class Objects {
   /** Whether any owner of an object is gone, as far as can be told. */
   boolean isDangling(Found object) {
     for (OwnerReference reference : object.info.ownerReferences()) {
-      if (kinds.resolve(reference) instanceof Kind.Served served
-          && !(served.namespaced() && object.namespace.isEmpty())) {
-        Bytes key = keys.key(served.object(object.namespace, reference.name()));
-        if (owner(reference, key, new ArrayList<>()) == Owner.DANGLING) {
-          return true;
-        }
+      ObjectKey place =
+          kinds.resolve(reference) instanceof Kind.Served served
+              ? served.object(object.namespace, reference.name())
+              : null;
+      if (place != null
+          && owner(reference, keys.key(place), new ArrayList<>()) == Owner.DANGLING) {
+        return true;
       }
     }
     return false;

@@ -1,5 +1,7 @@
 package io.harikube.kubernetes;
 
+import org.jspecify.annotations.Nullable;
+
 /** Where the objects of a kind are kept, if that is known. */
 public sealed interface Kind {
 
@@ -11,12 +13,15 @@ public sealed interface Kind {
    */
   record Served(Resource resource, boolean namespaced, Deletion deletion) implements Kind {
     /**
-     * The object with a name.
+     * The object with a name; null if there can be none, because its kind is namespaced and whoever
+     * refers to it is in no namespace.
      *
-     * @param namespace that of whoever refers to it; empty if that is in none. A namespaced kind
-     *     has no object without: to be refused before.
+     * @param namespace that of whoever refers to it; empty if that is in none
      */
-    public ObjectKey object(String namespace, String name) {
+    public @Nullable ObjectKey object(String namespace, String name) {
+      if (namespaced && namespace.isEmpty()) {
+        return null;
+      }
       return new ObjectKey(resource, namespaced ? namespace : "", name);
     }
   }

@@ -12,7 +12,6 @@ import io.harikube.kubernetes.Kind.NotServed;
 import io.harikube.kubernetes.Kind.Reason;
 import io.harikube.kubernetes.Kind.Served;
 import io.harikube.kubernetes.Samples.Line;
-import io.harikube.store.Bytes;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -199,17 +198,21 @@ class KindsTest {
 
   @Test
   void theKeyOfAnOwner() {
-    KeySpace keys = new KeySpace("/registry");
-    assertThat(keys.key(served("v1", "Service").object("n", "a")))
-        .isEqualTo(Bytes.of("/registry/services/specs/n/a"));
-    assertThat(keys.key(served("v1", "Node").object("n", "a")))
-        .isEqualTo(Bytes.of("/registry/minions/a"));
+    assertThat(key("v1", "Service")).isEqualTo("/registry/services/specs/n/a");
+    assertThat(key("v1", "Node")).isEqualTo("/registry/minions/a");
     define(WIDGETS, definition("Widget", "Namespaced", "v1 served"));
-    assertThat(keys.key(served("example.com/v1", "Widget").object("n", "a")))
-        .isEqualTo(Bytes.of("/registry/example.com/widgets/n/a"));
+    assertThat(key("example.com/v1", "Widget")).isEqualTo("/registry/example.com/widgets/n/a");
+    assertThat(served("example.com/v1", "Widget").object("", "a"))
+        .as("an owner in a namespace of what is in none")
+        .isNull();
     define(WIDGETS, definition("Widget", "Cluster", "v1 served"));
-    assertThat(keys.key(served("example.com/v1", "Widget").object("n", "a")))
-        .isEqualTo(Bytes.of("/registry/example.com/widgets/a"));
+    assertThat(key("example.com/v1", "Widget")).isEqualTo("/registry/example.com/widgets/a");
+    assertThat(served("example.com/v1", "Widget").object("", "a")).isNotNull();
+  }
+
+  private String key(String apiVersion, String kind) {
+    ObjectKey owner = requireNonNull(served(apiVersion, kind).object("n", "a"));
+    return new KeySpace("/registry").key(owner).toString();
   }
 
   private Served served(String apiVersion, String kind) {
