@@ -242,8 +242,7 @@ final class Objects {
           kinds.resolve(reference) instanceof Kind.Served served
               ? served.object(object.namespace, reference.name())
               : null;
-      if (place != null
-          && owner(reference, keys.key(place), new ArrayList<>()) == Owner.DANGLING) {
+      if (place != null && owner(reference, keys.key(place), new ArrayList<>()) == Owner.DANGLING) {
         return true;
       }
     }
