@@ -283,7 +283,7 @@ final class Batch {
     if (head == null) {
       return false;
     }
-    if (hasWatched && rules.wantsDeleted(key)) {
+    if (rules.wantsDeleted(key, hasWatched)) {
       rules.deleted(key, Known.whole(session(), head).value(), attributes.of(key), tasks);
     }
     long id = change(KeyValue.deleted(key, revision + 1), head);
