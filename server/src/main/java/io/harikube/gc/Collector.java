@@ -21,6 +21,7 @@ import io.harikube.store.Tasks;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -103,7 +104,8 @@ public final class Collector implements AutoCloseable {
   /** When a task is done again, in the time of the JVM, and after which time. */
   private record Retry(long due, long millis) {
     static Retry after(@Nullable Retry last) {
-      long millis = last == null ? FIRST_RETRY_MILLIS : Math.min(2 * last.millis, LAST_RETRY_MILLIS);
+      long millis =
+          last == null ? FIRST_RETRY_MILLIS : Math.min(2 * last.millis, LAST_RETRY_MILLIS);
       return new Retry(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis), millis);
     }
 
@@ -239,17 +241,23 @@ public final class Collector implements AutoCloseable {
 
   /** Begins the tasks that can be begun. */
   private void begin() {
+    Set<String> before = new HashSet<>();
     for (Task task : tasks.ready(TASKS + running.size() + failed.size())) {
       if (closed || running.size() >= TASKS) {
         return;
       }
-      Retry retry = failed.get(task.id());
-      boolean can = !running.contains(task.id()) && (retry == null || retry.isDue());
-      if (can && (!isInOrder(task) || subjects.add(task.subject()))) {
+      boolean inOrder = isInOrder(task);
+      boolean first = !inOrder || before.add(task.subject());
+      if (first && isDue(task) && (!inOrder || subjects.add(task.subject()))) {
         running.add(task.id());
         taskThreads.execute(() -> work(task));
       }
     }
+  }
+
+  private boolean isDue(Task task) {
+    Retry retry = failed.get(task.id());
+    return !running.contains(task.id()) && (retry == null || retry.isDue());
   }
 
   /** Whether it is done after those about the same owner that were there before. */
@@ -424,7 +432,11 @@ public final class Collector implements AutoCloseable {
 
   /** Whether there is nothing to be done but what waits for something. */
   boolean isIdle() {
-    return prepared && running.isEmpty() && failed.isEmpty() && tasks.ready(1).isEmpty() && running.isEmpty();
+    return prepared
+        && running.isEmpty()
+        && failed.isEmpty()
+        && tasks.ready(1).isEmpty()
+        && running.isEmpty();
   }
 
   /** Has objects looked at again that wait for a kind. */

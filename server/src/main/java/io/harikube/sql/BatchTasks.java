@@ -24,8 +24,33 @@ final class BatchTasks implements TaskRules.Sink {
    */
   private record Pending(Task task, @Nullable AttributeName name, List<String> values) {}
 
+  /**
+   * The ids that were given last. None is given twice, also if its task is done: whoever has read
+   * the task before that would take the new one for it.
+   */
+  static final class Ids {
+    private long last;
+
+    /** The id before the next one. */
+    long last(Session session) throws SQLException {
+      try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
+        last = Math.max(last, rows.next() ? rows.getLong(1) : 0);
+        return last;
+      }
+    }
+
+    void given(long id) {
+      last = id;
+    }
+  }
+
+  private final Ids ids;
   private final List<Pending> pending = new ArrayList<>();
   private final Set<String> woken = new LinkedHashSet<>();
+
+  BatchTasks(Ids ids) {
+    this.ids = ids;
+  }
 
   @Override
   public void add(Task task) {
@@ -91,11 +116,11 @@ final class BatchTasks implements TaskRules.Sink {
     }
   }
 
-  static void insert(Session session, List<Task> tasks, boolean waiting) throws SQLException {
+  void insert(Session session, List<Task> tasks, boolean waiting) throws SQLException {
     if (tasks.isEmpty()) {
       return;
     }
-    long id = last(session);
+    long id = ids.last(session);
     PreparedStatement insert =
         session.prepare(
             "INSERT INTO task (id, kind, subject, key, waiting) VALUES (?, ?, ?, ?, ?)");
@@ -108,12 +133,7 @@ final class BatchTasks implements TaskRules.Sink {
       insert.addBatch();
     }
     insert.executeBatch();
-  }
-
-  private static long last(Session session) throws SQLException {
-    try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
-      return rows.next() ? rows.getLong(1) : 0;
-    }
+    ids.given(id);
   }
 
   private void wake(Session session) throws SQLException {

@@ -76,8 +76,7 @@ final class SqlTasks implements Tasks {
   public long count(boolean waiting) {
     return snapshot(
         session -> {
-          PreparedStatement select =
-              session.prepare("SELECT count(*) FROM task WHERE waiting = ?");
+          PreparedStatement select = session.prepare("SELECT count(*) FROM task WHERE waiting = ?");
           select.setInt(1, waiting ? 1 : 0);
           try (ResultSet rows = select.executeQuery()) {
             return rows.next() ? rows.getLong(1) : 0;
@@ -125,16 +124,16 @@ final class SqlTasks implements Tasks {
     return values;
   }
 
-  private static byte @Nullable [] first(
-      Session session, AttributeName name, List<String> values) throws SQLException {
+  private static byte @Nullable [] first(Session session, AttributeName name, List<String> values)
+      throws SQLException {
     PreparedStatement select =
         session.prepare("SELECT value FROM attribute WHERE name = ? ORDER BY value LIMIT 1");
     select.setBytes(1, Rows.bytes(name));
     return next(select, values);
   }
 
-  private static byte @Nullable [] next(
-      PreparedStatement select, List<String> values) throws SQLException {
+  private static byte @Nullable [] next(PreparedStatement select, List<String> values)
+      throws SQLException {
     try (ResultSet rows = select.executeQuery()) {
       if (!rows.next()) {
         return null;
@@ -160,7 +159,7 @@ final class SqlTasks implements Tasks {
     return submit(
         batch -> {
           if (task.id() == 0) {
-            BatchTasks.insert(batch.session(), List.of(task), true);
+            batch.tasks().insert(batch.session(), List.of(task), true);
             return;
           }
           PreparedStatement update =
