@@ -431,7 +431,7 @@ final class Batch {
   boolean commit(Runnable committing) throws SQLException {
     if (!tasks.isEmpty()) {
       write();
-      if (tasks.write(session())) {
+      if (tasks.write(dialect, session())) {
         effects.add(ready);
       }
     }
