@@ -94,8 +94,7 @@ final class BatchTasks implements TaskRules.Sink {
         pending.stream()
             .filter(
                 one ->
-                    one.name == null
-                        || found.getOrDefault(one.values, Set.of()).contains(one.name))
+                    one.name == null || found.getOrDefault(one.values, Set.of()).contains(one.name))
             .map(Pending::task)
             .toList();
     insert(session, tasks, false);

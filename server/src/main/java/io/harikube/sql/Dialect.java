@@ -92,8 +92,8 @@ interface Dialect extends AutoCloseable {
    *
    * @param values those that count; empty for all
    */
-  Set<AttributeName> present(
-      Session session, Collection<AttributeName> names, List<String> values) throws SQLException;
+  Set<AttributeName> present(Session session, Collection<AttributeName> names, List<String> values)
+      throws SQLException;
 
   /** Writes changes. */
   void write(Session session, Changes changes) throws SQLException;

@@ -1,16 +1,19 @@
 package io.harikube.gc;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Kubernetes' rules of garbage collection on a handful of objects of one namespace, one after the
- * other until nothing changes: what the collector is compared with.
+ * other in any order, until nothing changes. What is left may depend on the order, in Kubernetes,
+ * too: the collector must end as some order does.
  */
 final class GraphModel {
   private static final String FOREGROUND = "foregroundDeletion";
@@ -38,6 +41,10 @@ final class GraphModel {
       return deleting && finalizers.contains(FOREGROUND);
     }
 
+    String text() {
+      return deleting ? uid + " deleting, held by " + finalizers : toString();
+    }
+
     @Override
     public String toString() {
       return name
@@ -52,6 +59,24 @@ final class GraphModel {
   }
 
   final Map<String, Node> nodes = new TreeMap<>();
+
+  GraphModel copy() {
+    GraphModel copy = new GraphModel();
+    nodes.forEach(
+        (name, node) -> {
+          Node same = new Node(name, node.uid, node.refs, node.finalizers);
+          same.deleting = node.deleting;
+          copy.nodes.put(name, same);
+        });
+    return copy;
+  }
+
+  /** All objects as text; which owners an object still has that is being deleted says nothing. */
+  Map<String, String> text() {
+    Map<String, String> all = new TreeMap<>();
+    nodes.forEach((name, node) -> all.put(name, node.text()));
+    return all;
+  }
 
   /** Deletes an object as the API server does when a client asks for it. */
   void delete(Node node, @Nullable String policy) {
@@ -81,24 +106,28 @@ final class GraphModel {
     }
   }
 
-  /** Does what the collector has to do. */
-  void collect() {
-    while (evaluateOne() || endOne()) {
-      // Owners go when there is nothing more to be said about their dependents.
+  /** Does what the collector has to do, in some order. */
+  void collect(Random random) {
+    boolean changed = true;
+    while (changed) {
+      List<Node> all = new ArrayList<>(nodes.values());
+      Collections.shuffle(all, random);
+      changed = false;
+      for (Node node : all) {
+        changed |= nodes.get(node.name) == node && (evaluate(node) || end(node));
+      }
     }
   }
 
-  private boolean endOne() {
-    for (Node node : List.copyOf(nodes.values())) {
-      if (node.deleting && node.finalizers.contains(ORPHAN)) {
-        nodes.values().forEach(each -> free(each, Set.of(node.uid)));
-        release(node, ORPHAN);
-        return true;
-      }
-      if (node.waits() && nodes.values().stream().noneMatch(each -> blocks(each, node))) {
-        release(node, FOREGROUND);
-        return true;
-      }
+  private boolean end(Node node) {
+    if (node.deleting && node.finalizers.contains(ORPHAN)) {
+      nodes.values().forEach(each -> free(each, Set.of(node.uid)));
+      release(node, ORPHAN);
+      return true;
+    }
+    if (node.waits() && nodes.values().stream().noneMatch(each -> blocks(each, node))) {
+      release(node, FOREGROUND);
+      return true;
     }
     return false;
   }
@@ -111,16 +140,10 @@ final class GraphModel {
     node.refs = node.refs.stream().filter(ref -> !uids.contains(ref.uid)).toList();
   }
 
-  private boolean evaluateOne() {
-    for (Node node : List.copyOf(nodes.values())) {
-      if (!node.deleting && !node.refs.isEmpty() && evaluate(node)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   private boolean evaluate(Node node) {
+    if (node.deleting || node.refs.isEmpty()) {
+      return false;
+    }
     Set<String> others = new HashSet<>();
     boolean solid = false;
     boolean waiting = false;
