@@ -3,8 +3,8 @@ package io.harikube.cli;
 import io.harikube.etcd.EtcdServer;
 import io.harikube.gc.Collector;
 import io.harikube.gc.Counts;
-import io.harikube.gc.DeletionHooks;
 import io.harikube.gc.Rules;
+import io.harikube.kubernetes.AdmissionHooks;
 import io.harikube.kubernetes.Definitions;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.ops.Metric;
@@ -26,6 +26,7 @@ final class EtcdFrontend implements Parts.Serving {
   private final WatchHub hub;
   private final EtcdServer server;
   private final Definitions definitions;
+  private final AdmissionHooks hooks;
   private final Collector collector;
   private final Counts collected;
 
@@ -33,9 +34,11 @@ final class EtcdFrontend implements Parts.Serving {
       WatchHub hub,
       EtcdServer server,
       Definitions definitions,
+      AdmissionHooks hooks,
       Collector collector,
       Counts collected) {
     this.definitions = definitions;
+    this.hooks = hooks;
     this.collector = collector;
     this.collected = collected;
     this.hub = hub;
@@ -61,6 +64,7 @@ final class EtcdFrontend implements Parts.Serving {
             .tracer(settings.grpc())
             .build();
     Definitions definitions = Definitions.follow(store, hub::open, selectors);
+    AdmissionHooks hooks = AdmissionHooks.follow(store, hub::open, selectors.keys());
     Counts collected = new Counts();
     Collector collector =
         Collector.start(
@@ -68,13 +72,13 @@ final class EtcdFrontend implements Parts.Serving {
             rules,
             selectors.keys(),
             selectors.kinds(),
-            DeletionHooks.NONE,
+            hooks::seeDeletionsOf,
             settings.clock(),
             settings.gc(),
             settings.gcAdopt(),
             collected);
     selectors.kinds().onDefined(collector::defined);
-    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, collector, collected);
+    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, hooks, collector, collected);
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
     settings.metrics().level(Metric.GC_READY, () -> store.tasks().count(false));
@@ -109,8 +113,12 @@ final class EtcdFrontend implements Parts.Serving {
   }
 
   private void publish(Metrics metrics) {
-    metrics.level(Metric.WATCH_STREAMS, () -> Math.max(0, hub.streams() - definitions.streams()));
-    metrics.level(Metric.WATCHERS, () -> Math.max(0, hub.watchers() - definitions.streams()));
+    metrics.level(
+        Metric.WATCH_STREAMS,
+        () -> Math.max(0, hub.streams() - definitions.streams() - hooks.streams()));
+    metrics.level(
+        Metric.WATCHERS,
+        () -> Math.max(0, hub.watchers() - definitions.streams() - hooks.watches()));
     metrics.level(Metric.SLOW_WATCHERS, hub::slowWatchers);
     metrics.level(Metric.PENDING_EVENTS, hub::pendingEvents);
     metrics.level(Metric.EVENTS, hub::eventsSent);
@@ -143,6 +151,7 @@ final class EtcdFrontend implements Parts.Serving {
   public void close() {
     server.close();
     collector.close();
+    hooks.close();
     definitions.close();
     hub.close();
   }

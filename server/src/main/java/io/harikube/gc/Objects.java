@@ -317,7 +317,7 @@ final class Objects {
 
   private @Nullable Outcome delete(
       Found object, Policy policy, boolean waiting, List<Txn.Compare> conditions) {
-    if (hooks.seeDeletionsOf(object.resource)) {
+    if (hooks.seeDeletionsOf(object.resource, !object.namespace.isEmpty())) {
       return object.isHidden() ? handOver(object) : DONE;
     }
     if (dry) {

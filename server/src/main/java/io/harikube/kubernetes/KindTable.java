@@ -72,6 +72,14 @@ final class KindTable {
     return BY_RESOURCE.get(resource);
   }
 
+  /** The groups in which a resource of Kubernetes is; none if it is not known. */
+  static Set<String> groups(Resource resource) {
+    return BY_KIND.values().stream()
+        .filter(row -> row.where.resource().equals(resource))
+        .map(row -> row.kind.group())
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
   static Collection<Row> rows() {
     return BY_KIND.values();
   }

@@ -1,11 +1,13 @@
 package io.harikube.gc;
 
+import io.harikube.kubernetes.AdmissionHooks;
 import io.harikube.kubernetes.Definitions;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.kubernetes.ObjectInfo;
 import io.harikube.kubernetes.ObjectReader;
 import io.harikube.kubernetes.OwnerReference;
+import io.harikube.kubernetes.Resource;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlStore;
 import io.harikube.store.Bytes;
@@ -32,6 +34,7 @@ final class GcServer implements AutoCloseable {
   private final Store store;
   private final WatchHub hub;
   private final Definitions definitions;
+  private final AdmissionHooks hooks;
   private final Collector collector;
 
   GcServer(TestStore place, Mode mode, boolean adopt) throws OpenException {
@@ -43,13 +46,14 @@ final class GcServer implements AutoCloseable {
     hub = new WatchHub(store.log(), WatchOptions.defaults());
     define("example.com", "things", "Thing");
     definitions = Definitions.follow(store, hub::open, selectors);
+    hooks = AdmissionHooks.follow(store, hub::open, keys);
     collector =
         Collector.start(
             store,
             rules,
             keys,
             selectors.kinds(),
-            DeletionHooks.NONE,
+            hooks::seeDeletionsOf,
             place.clock(),
             mode,
             adopt,
@@ -73,6 +77,23 @@ final class GcServer implements AutoCloseable {
     try (MemoryBudget.Share share = place.budget().open()) {
       Await.answer(store.txn(Txn.of(op), share));
     }
+  }
+
+  /** Sets any key. */
+  void put(String key, String value) {
+    write(Ops.put(key, value));
+  }
+
+  /** Deletes any key. */
+  void remove(String key) {
+    write(Ops.delete(key));
+  }
+
+  /** Waits until it is known whether deletions are looked at of a namespaced resource. */
+  void awaitHooks(String path, boolean seen) {
+    Await.until(
+        "deletions of " + path + " are looked at: " + seen,
+        () -> hooks.seeDeletionsOf(new Resource(path), true) == seen);
   }
 
   void put(Thing thing) {
@@ -102,14 +123,26 @@ final class GcServer implements AutoCloseable {
     return all().stream().map(kv -> kv.key().toString().substring(THINGS.length())).toList();
   }
 
-  private ObjectInfo info(String name) {
-    for (KeyValue kv : all()) {
-      if (kv.key().toString().equals(THINGS + name)
-          && ObjectReader.read(kv.value(), null) instanceof ObjectInfo info) {
-        return info;
-      }
+  /** The value of any key; null if there is none. */
+  @Nullable Bytes find(String key) {
+    try (MemoryBudget.Share share = place.budget().open()) {
+      List<KeyValue> found =
+          store.range(RangeQuery.of(KeyRange.single(Bytes.of(key))), share).kvs();
+      return found.isEmpty() ? null : found.getFirst().value();
     }
-    throw new AssertionError("there is no " + name);
+  }
+
+  /** What is stored of a thing. */
+  Bytes value(String name) {
+    return all().stream()
+        .filter(kv -> kv.key().toString().equals(THINGS + name))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError("there is no " + name))
+        .value();
+  }
+
+  private ObjectInfo info(String name) {
+    return (ObjectInfo) ObjectReader.read(value(name), null);
   }
 
   List<String> owners(String name) {
@@ -131,6 +164,7 @@ final class GcServer implements AutoCloseable {
   @Override
   public void close() {
     collector.close();
+    hooks.close();
     definitions.close();
     hub.close();
     store.close();
