@@ -116,7 +116,7 @@ run: export HARIKUBE_ENDPOINT = $(value ENDPOINT)
 endif
 run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/e2e/run ## Kubernetes on HariKube until Ctrl-C. PORT=, DATA=, ENDPOINT=postgres://…, STORE=etcd.
 	@exec build/e2e/run -bin $(bin) -data '$(value DATA)' $(if $(PORT),-port '$(PORT)') \
-	  $(if $(filter etcd,$(STORE)),-store etcd)
+	  $(if $(filter etcd,$(STORE)),-store etcd,-apply manifests/skip-controller-manager-metadata-caching.yaml)
 
 # ---- Test --------------------------------------------------------------------------------------
 

@@ -1,12 +1,18 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"harikube.io/e2e/controlplane"
 	"harikube.io/e2e/kubectl"
 	"harikube.io/e2e/setting"
 )
@@ -77,6 +83,16 @@ spec:
   {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]}}
 `
 
+// developerRole is that of somebody who may write custom resources, and not the policy.
+const developerRole = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: developer}
+rules:
+- {verbs: ["*"], apiGroups: [""], resources: [configmaps]}
+- {verbs: ["*"], apiGroups: [policy.test, gateway.networking.k8s.io, apiextensions.k8s.io, apiregistration.k8s.io], resources: ["*"]}
+`
+
 // TestPolicy applies the manifest that keeps custom resources out of the controller manager's memory.
 func TestPolicy(t *testing.T) {
 	for name, store := range databases {
@@ -91,6 +107,9 @@ func TestPolicy(t *testing.T) {
 			c.Established(t, "gadgets.policy.test", "regions.policy.test")
 			c.Until(t, kubectl.Lines(0), "get", "gadgets,regions", "-A", "-o", "name")
 			c.Apply(t, gadget("before", "team", ""))
+			c.Apply(t, developerRole)
+			c.Do(t, "create", "clusterrolebinding", "developer", "--clusterrole=developer", "--user=developer")
+			c.Until(t, kubectl.Is("yes"), developer("auth", "can-i", "create", "gadgets.policy.test", "-n", "team")...)
 
 			c.Do(t, "apply", "-f", policyFile)
 			c.awaitPolicy(t)
@@ -101,12 +120,19 @@ func TestPolicy(t *testing.T) {
 			t.Run("left alone", c.leftAlone)
 			t.Run("left out by name", c.leftOut)
 			t.Run("by administrators alone", c.administrators)
-			t.Run("every group of Kubernetes", c.groups)
+			t.Run("groups of others under k8s.io", c.approved)
+			t.Run("definitions and their status", c.definitions)
+			t.Run("while the ConfigMap changes", c.flapping)
 			t.Run("soon after the definition", c.soon)
 			t.Run("garbage collector", c.notInGraph)
+			// The last: an API server that has been without the binding does not see what becomes of the ConfigMap.
+			t.Run("with a part missing", c.missing)
 		})
 	}
 }
+
+// developer is a command of somebody who is no administrator.
+func developer(args ...string) []string { return append([]string{"--as=developer"}, args...) }
 
 func gadget(name, namespace, labels string) string {
 	return fmt.Sprintf("{apiVersion: policy.test/v1, kind: Gadget, metadata: {name: %s, namespace: %s%s}, spec: {size: 1}}\n",
@@ -215,6 +241,15 @@ func (c *cluster) leftOut(t *testing.T) {
 	c.Until(t, kubectl.Is(""), labelsOf(region)...)
 	c.Until(t, kubectl.Is(""), labelsOf(gadget("probe", "left-out", ""))...)
 	c.Until(t, kubectl.Is(skip), labelsOf(gadget("probe", "team", ""))...)
+	// Nor has it by the hand of those who are no administrators.
+	byHand := ", labels: {" + skipCaching + `: "yes"}`
+	byDeveloper := func(manifest string) string { return c.Do(t, developer(labelsOf(manifest)...)...) }
+	if got := byDeveloper("{apiVersion: policy.test/v1, kind: Region, metadata: {name: probe" + byHand + "}}"); got != "" {
+		t.Errorf("a kind that is left out gets the labels %s", got)
+	}
+	if got := byDeveloper(gadget("probe", "left-out", byHand)); got != "" {
+		t.Errorf("in a namespace that is left out there are the labels %s", got)
+	}
 	names(`{"kinds":null,"namespaces":null}`)
 	c.Until(t, kubectl.Is(skip), labelsOf(region)...)
 	c.Until(t, kubectl.Is(skip), labelsOf(gadget("probe", "left-out", ""))...)
@@ -223,11 +258,7 @@ func (c *cluster) leftOut(t *testing.T) {
 // administrators checks who puts the label on by hand and takes it off.
 func (c *cluster) administrators(t *testing.T) {
 	const skip = `{"` + skipCaching + `":""}`
-	c.Do(t, "create", "clusterrole", "developer", "--verb=*", "--resource=gadgets.policy.test,configmaps")
-	c.Do(t, "create", "clusterrolebinding", "developer", "--clusterrole=developer", "--user=developer")
-	developer := func(args ...string) []string { return append([]string{"--as=developer"}, args...) }
 	create := func(manifest string) []string { return developer("create", "-f", c.file(t, manifest)) }
-	c.Until(t, kubectl.Is("yes"), developer("auth", "can-i", "create", "gadgets.policy.test", "-n", "team")...)
 
 	// The policy gives it the label, and puts it back where it is left out.
 	c.Do(t, create(gadget("developed", "team", ""))...)
@@ -242,7 +273,6 @@ func (c *cluster) administrators(t *testing.T) {
 	// What the policy has left alone stays so.
 	for what, args := range map[string][]string{
 		"by an update":   developer("-n", "team", "label", "gadget", "before", skipCaching+"="),
-		"by a creation":  create(gadget("developed", "kube-team", ", labels: {"+skipCaching+`: ""}`)),
 		"with an update": developer("replace", "-f", c.file(t, gadget("before", "team", ", labels: {"+skipCaching+`: ""}`))),
 	} {
 		if refused := c.Fails(t, args...); !strings.Contains(refused, "only administrators") {
@@ -250,10 +280,18 @@ func (c *cluster) administrators(t *testing.T) {
 		}
 	}
 	c.labelsAre(t, "", "-n", "team", "gadget", "before")
+	c.Do(t, create(gadget("developed", "kube-team", ", labels: {color: red, "+skipCaching+`: ""}`))...)
+	c.labelsAre(t, `{"color":"red"}`, "-n", "kube-team", "gadget", "developed")
+	c.Do(t, developer("apply", "--server-side", "-f", c.file(t, gadget("applied", "kube-team", ", labels: {"+skipCaching+`: "yes"}`)))...)
+	c.labelsAre(t, "", "-n", "kube-team", "gadget", "applied")
+	c.Do(t, create(gadget("labelled", "team", ", labels: {"+skipCaching+`: "yes"}`))...)
+	c.labelsAre(t, `{"`+skipCaching+`":"yes"}`, "-n", "team", "gadget", "labelled")
 	// Kubernetes' own kinds are seen whatever their labels are.
 	c.Do(t, create("{apiVersion: v1, kind: ConfigMap, metadata: {name: developed, namespace: team, labels: {"+skipCaching+": \"\"}}}")...)
 
-	// An administrator may do both.
+	// An administrator may do all of this.
+	c.Apply(t, gadget("by-hand", "kube-team", ", labels: {"+skipCaching+`: "yes"}`))
+	c.labelsAre(t, `{"`+skipCaching+`":"yes"}`, "-n", "kube-team", "gadget", "by-hand")
 	c.Do(t, "-n", "team", "label", "gadget", "before", skipCaching+"=")
 	c.labelsAre(t, skip, "-n", "team", "gadget", "before")
 	c.Do(t, "-n", "team", "label", "gadget", "before", skipCaching+"-")
@@ -277,16 +315,210 @@ func (c *cluster) soon(t *testing.T) {
 	}
 }
 
-// groups checks that the policy takes each group of a bare API server for one of Kubernetes' own.
-func (c *cluster) groups(t *testing.T) {
-	versions := strings.Fields(c.Do(t, "api-versions"))
-	if len(versions) < 20 {
-		t.Errorf("the API server has only %v", versions)
+// approved checks a group that ends with .k8s.io and is not one of Kubernetes: its kinds have a definition.
+func (c *cluster) approved(t *testing.T) {
+	const skip = `{"` + skipCaching + `":""}`
+	c.Apply(t, strings.Replace(definitionOf("gateway.networking.k8s.io", "routes", "Route", "Namespaced"), "metadata: {",
+		`metadata: {annotations: {api-approved.kubernetes.io: "unapproved, for a test"}, `, 1))
+	c.Established(t, "routes.gateway.networking.k8s.io")
+	c.Until(t, kubectl.Lines(0), "-n", "team", "get", "routes", "-o", "name")
+	route := func(name, namespace string) string {
+		return fmt.Sprintf("{apiVersion: gateway.networking.k8s.io/v1, kind: Route, metadata: {name: %s, namespace: %s}}", name, namespace)
 	}
-	for _, version := range versions {
+	c.Do(t, developer("create", "-f", c.file(t, route("one", "team")))...)
+	c.labelsAre(t, skip, "-n", "team", "route", "one")
+	c.Do(t, developer("-n", "team", "label", "route", "one", skipCaching+"-")...)
+	c.labelsAre(t, skip, "-n", "team", "route", "one")
+	c.Do(t, developer("create", "-f", c.file(t, route("one", "kube-team")))...)
+	c.refused(t, "-n", "kube-team", "label", "route", "one", skipCaching+"=")
+	c.labelsAre(t, "", "-n", "kube-team", "route", "one")
+}
+
+// refused checks that somebody who is no administrator may not put the label on.
+func (c *cluster) refused(t *testing.T, args ...string) {
+	t.Helper()
+	if message := c.Fails(t, developer(args...)...); !strings.Contains(message, "only administrators") {
+		t.Errorf("%v: %s", args, message)
+	}
+}
+
+// definitions checks the kinds of Kubernetes that the label hides: they get no label, and keep the one they have.
+func (c *cluster) definitions(t *testing.T) {
+	const on, off = `{"metadata":{"labels":{"` + skipCaching + `":"yes"}}}`, `{"metadata":{"labels":null}}`
+	patch := func(object []string, patch string, more ...string) []string {
+		return slices.Concat([]string{"patch", "--type=merge", "-p", patch}, object, more)
+	}
+	labelOf := func(object []string) string {
+		t.Helper()
+		return c.Do(t, append([]string{"get", "-o", "jsonpath={.metadata.labels." + skipCaching + "}"}, object...)...)
+	}
+	c.Do(t, developer("create", "-f", c.file(t, strings.Replace(definitionOf("policy.test", "labels", "Label", "Cluster"),
+		"metadata: {", "metadata: {labels: {"+skipCaching+`: "yes"}, `, 1)))...)
+	definition, service := []string{"crd", "labels.policy.test"}, []string{"apiservice", "v1.policy.test"}
+	if got := labelOf(definition); got != "" {
+		t.Errorf("a definition that a developer creates has the label %s", got)
+	}
+	for _, object := range [][]string{definition, service} {
+		c.refused(t, patch(object, on)...)
+		// The status of an APIService does not carry labels: that is no error.
+		if object[0] == "crd" {
+			c.refused(t, patch(object, on, "--subresource=status")...)
+		} else {
+			c.Do(t, developer(patch(object, on, "--subresource=status")...)...)
+		}
+		if got := labelOf(object); got != "" {
+			t.Errorf("%v has the label %s from a developer", object, got)
+		}
+		c.Do(t, patch(object, on)...)
+		for _, more := range [][]string{nil, {"--subresource=status"}} {
+			c.Do(t, developer(patch(object, off, more...)...)...)
+			if got := labelOf(object); got != "yes" {
+				t.Errorf("%v has the label %q after a developer has left it out %v", object, got, more)
+			}
+		}
+	}
+	c.Do(t, developer("replace", "-f", c.file(t, definitionOf("policy.test", "labels", "Label", "Cluster")))...)
+	if got := labelOf(definition); got != "yes" {
+		t.Errorf("the definition has the label %q after a developer has replaced it", got)
+	}
+	c.Do(t, patch(service, `{"metadata":{"labels":{"`+skipCaching+`":null}}}`)...)
+	c.Do(t, "delete", "crd", "labels.policy.test", "--wait=false")
+}
+
+// flapping checks that a creation is not refused while what is left out changes.
+func (c *cluster) flapping(t *testing.T) {
+	send := c.asker(t)
+	const configMap = "/api/v1/namespaces/kube-system/configmaps/" + skipCaching
+	leaveOut := func(kinds string) {
+		status, err := send(http.MethodPatch, configMap, `{"data":{"kinds":`+kinds+`}}`,
+			http.Header{"Content-Type": {"application/merge-patch+json"}})
+		if err != nil || status != http.StatusOK {
+			t.Errorf("changing the ConfigMap: %d, %v", status, err)
+		}
+	}
+	end := time.Now().Add(4 * time.Second)
+	var group sync.WaitGroup
+	statuses := make([]map[int]int, 3)
+	for i := range statuses {
+		statuses[i] = map[int]int{}
+		group.Go(func() {
+			for time.Now().Before(end) {
+				status, err := send(http.MethodPost, "/apis/policy.test/v1/namespaces/team/gadgets?dryRun=All",
+					`{"apiVersion":"policy.test/v1","kind":"Gadget","metadata":{"generateName":"plain-"}}`,
+					http.Header{"Content-Type": {"application/json"}, "Impersonate-User": {"developer"}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				statuses[i][status]++
+			}
+		})
+	}
+	for i := 0; time.Now().Before(end); i++ {
+		leaveOut([]string{`"gadgets.policy.test"`, `""`}[i%2])
+	}
+	group.Wait()
+	for _, of := range statuses {
+		if len(of) != 1 || of[http.StatusCreated] == 0 {
+			t.Errorf("the creations were answered with %v", statuses)
+			break
+		}
+	}
+	leaveOut("null")
+	c.awaitPolicy(t)
+}
+
+// missing checks that a part that is not there, such as the ConfigMap, lets everybody go on with their work.
+func (c *cluster) missing(t *testing.T) {
+	parts := strings.Fields(c.Do(t, "get", "-o", "name", "-f", policyFile))
+	if len(parts) != 7 {
+		t.Errorf("the manifest has %v", parts)
+	}
+	byHand := ", labels: {" + skipCaching + `: ""}`
+	plain, labelled := c.file(t, gadget("probe", "team", "")), c.file(t, gadget("probe", "team", byHand))
+	without, with := c.file(t, gadget("missing", "team", "")), c.file(t, gadget("missing", "team", byHand))
+	c.Do(t, "create", "-f", with)
+	// The work of a developer for as long as the API server takes to learn of policies that have gone, a second at most.
+	work := func() {
+		t.Helper()
+		for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+			for _, file := range []string{plain, labelled} {
+				c.Do(t, developer("create", "--dry-run=server", "-f", file)...)
+			}
+			c.Do(t, developer("-n", "team", "patch", "gadget", "missing", "--type=merge", "-p",
+				fmt.Sprintf(`{"spec":{"size":%d}}`, time.Now().UnixNano()))...)
+			c.Do(t, developer("replace", "-f", without)...)
+			c.Do(t, "replace", "-f", with)
+		}
+	}
+	remove := func(part string) {
+		t.Helper()
+		namespace := "default" // of those that have none
+		if strings.HasPrefix(part, "configmap/") {
+			namespace = "kube-system"
+		}
+		c.Do(t, "-n", namespace, "delete", part)
+	}
+	again := func() {
+		t.Helper()
+		c.Do(t, "apply", "-f", policyFile)
+		c.awaitPolicy(t)
+	}
+	// Without the ConfigMap nothing gets the label when it is created; what is there keeps it, and no more have it.
+	remove("configmap/" + skipCaching)
+	c.Until(t, kubectl.Is(""), "create", "--dry-run=server", "-f", plain, "-o", "jsonpath={.metadata.labels}")
+	work()
+	c.refused(t, "-n", "team", "label", "gadget", "before", skipCaching+"=")
+	c.Do(t, developer("replace", "-f", without)...)
+	c.labelsAre(t, `{"`+skipCaching+`":""}`, "-n", "team", "gadget", "missing")
+	again()
+
+	// Everything goes, from the last to the first and the other way round. Before 1.37 an API server that has been
+	// without the binding, and with it has seen the ConfigMap go, would not see that one any more.
+	for range 2 {
+		slices.Reverse(parts)
+		for _, part := range parts {
+			remove(part)
+			work()
+		}
+		again()
+	}
+}
+
+// TestPolicyGroups compares the groups that the policies leave alone with those of an API server that serves
+// all it has.
+func TestPolicyGroups(t *testing.T) {
+	c := beside(t, "policy-groups", controlplane.HariKube{})
+	c.apiServerArgs = []string{"--runtime-config=api/all=true",
+		"--feature-gates=AllAlpha=true,AllBeta=true,SizeBasedListCostEstimate=false"}
+	c.start(t)
+	t.Log(c.Do(t, "version"))
+	c.Do(t, "apply", "-f", policyFile)
+	// What the label hides is not left alone.
+	hidden := []string{"apiextensions.k8s.io", "apiregistration.k8s.io"}
+	served := []string{"lifecycle.k8s.io"} // from 1.37 on
+	for version := range strings.FieldsSeq(c.Do(t, "api-versions")) {
 		group, _, found := strings.Cut(version, "/")
-		if found && group != "policy.test" && strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io") {
-			t.Errorf("Kubernetes serves %s, which the policy takes for somebody else's", group)
+		if !found {
+			group = ""
+		}
+		if !slices.Contains(hidden, group) {
+			served = append(served, group)
+		}
+	}
+	slices.Sort(served)
+	served = slices.Compact(served)
+	for _, policy := range []string{"mutatingadmissionpolicy/skip-controller-manager-metadata-caching",
+		"mutatingadmissionpolicy/keep-controller-manager-metadata-caching",
+		"validatingadmissionpolicy/skip-controller-manager-metadata-caching"} {
+		var listed []string
+		groups := c.Do(t, "get", policy, "-o", "jsonpath={.spec.matchConstraints.excludeResourceRules[0].apiGroups}")
+		if err := json.Unmarshal([]byte(groups), &listed); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(listed)
+		if !slices.Equal(listed, served) {
+			t.Errorf("%s leaves alone %q, and Kubernetes has %q", policy, listed, served)
 		}
 	}
 }

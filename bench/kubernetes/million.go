@@ -513,3 +513,127 @@ func (c *cluster) as(ctx context.Context, token, path string) error {
 	}
 	return err
 }
+
+// garbage measures how the dependents of one owner go, beside clients that write: those that the store collects, which
+// have the label, and as many as the controller manager does in half a minute or so, which do not.
+func garbage(ctx context.Context, o options) error {
+	_, err := each(ctx, o, "garbage.json", func(ctx context.Context, o options, name string) ([]string, error) {
+		return million(ctx, o, name, func(c *cluster, store *clientv3.Client) ([]string, error) {
+			var lines []string
+			for _, count := range append([]int{few}, o.counts...) { // the first of them warms up
+				line, err := c.fan(ctx, store, count, true)
+				if err != nil {
+					return lines, err
+				}
+				lines = append(lines, line)
+			}
+			line, err := c.fan(ctx, store, few, false)
+			return append(lines, line), err
+		})
+	})
+	return err
+}
+
+// fan has an owner with so many dependents go.
+func (c *cluster) fan(ctx context.Context, store *clientv3.Client, count int, labelled bool) (string, error) {
+	const ownerUID = "00000000-0000-4000-8000-ffffffffffff"
+	labels := ""
+	if labelled {
+		labels = `"labels":{"skip-controller-manager-metadata-caching":""},`
+	}
+	object := func(name, uid, rest string) (string, []byte) {
+		return "/registry/bench.test/widgets/default/" + name, fmt.Appendf(nil, `{"apiVersion":"bench.test/v1","kind":"Widget","metadata":{"name":"%s",`+
+			`"namespace":"default",%s%s"uid":"%s","generation":1,"creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"color":"red"}}`, name, labels, rest, uid)
+	}
+	key, owner := object("owner", ownerUID, "")
+	if _, err := store.Put(ctx, key, string(owner)); err != nil {
+		return "", err
+	}
+	if err := c.fill(ctx, store, count, func(i int) (string, []byte) {
+		return object(fmt.Sprintf("d%d", i), fmt.Sprintf("00000000-0000-4000-8000-%012x", i),
+			`"ownerReferences":[{"apiVersion":"bench.test/v1","kind":"Widget","name":"owner","uid":"`+ownerUID+`"}],`)
+	}); err != nil {
+		return "", err
+	}
+	if !labelled {
+		pause(ctx, 45*time.Second) // the controller manager looks for new kinds every 30 s
+	}
+	// Each new dependent is looked at.
+	if err := until(ctx, func() error {
+		left, err := c.StoreMetric(ctx, "harikube_gc_ready")
+		if err == nil && left > 0 {
+			err = fmt.Errorf("%.0f objects are to be looked at", left)
+		}
+		return err
+	}); err != nil {
+		return "", err
+	}
+	quiet := writeBeside(ctx, store)
+	pause(ctx, 10*time.Second)
+	before, err := quiet.end()
+	if err != nil {
+		return "", err
+	}
+	during := writeBeside(ctx, store)
+	began := time.Now()
+	if _, err := c.do(ctx, http.MethodDelete, widgets+"/owner", nil); err != nil {
+		return "", err
+	}
+	for left := int64(1); left > 0; {
+		pause(ctx, 50*time.Millisecond)
+		answer, err := store.Get(ctx, "/registry/bench.test/widgets/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			return "", err
+		}
+		left = answer.Count
+	}
+	took := time.Since(began)
+	after, err := during.end()
+	who := "the controller manager"
+	if labelled {
+		who = "the store"
+	}
+	return fmt.Sprintf("%d dependents, collected by %s: gone after %.1f s, %.0f a second; puts of %d clients: before %s, during %s",
+		count, who, took.Seconds(), float64(count)/took.Seconds(), writersBeside, before, after), err
+}
+
+const writersBeside = 32
+
+// writing is clients that put keys of their own until they are told to stop.
+type writing struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	lock   sync.Mutex
+	took   []time.Duration
+	began  time.Time
+	failed error
+}
+
+func writeBeside(ctx context.Context, store *clientv3.Client) *writing {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &writing{cancel: cancel, began: time.Now()}
+	value := strings.Repeat("x", 1000)
+	for client := range writersBeside {
+		w.done.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				began := time.Now()
+				_, err := store.Put(ctx, fmt.Sprintf("/beside/%d/%d", client, i%100), value)
+				w.lock.Lock()
+				if err == nil {
+					w.took = append(w.took, time.Since(began))
+				} else if ctx.Err() == nil {
+					w.failed = err
+				}
+				w.lock.Unlock()
+			}
+		})
+	}
+	return w
+}
+
+func (w *writing) end() (string, error) {
+	w.cancel()
+	w.done.Wait()
+	return fmt.Sprintf("p50 %.1f ms, p99 %.1f ms, %.0f a second", ms(quantile(w.took, 0.5)), ms(quantile(w.took, 0.99)),
+		float64(len(w.took))/time.Since(w.began).Seconds()), w.failed
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -48,6 +49,8 @@ type ControlPlane struct {
 	StoreURL   string
 
 	managerURL string
+	// metricsAddress is where HariKube has its metrics.
+	metricsAddress string
 
 	config    Config
 	store     component
@@ -127,10 +130,11 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 		return "", err
 	}
 	address = fmt.Sprintf("127.0.0.1:%d", port)
+	c.metricsAddress = fmt.Sprintf("127.0.0.1:%d", metricsPort)
 	store := c.config.Store.command(serving{
 		data:           c.config.Data,
 		address:        address,
-		metricsAddress: fmt.Sprintf("127.0.0.1:%d", metricsPort),
+		metricsAddress: c.metricsAddress,
 		clientCA:       c.pki.path("ca.crt"),
 		cert:           c.pki.path("store.crt"),
 		key:            c.pki.path("store.key"),
@@ -301,6 +305,30 @@ func (c *ControlPlane) Client() (*http.Client, error) {
 // StoreConfig is how the API server logs in at its store.
 func (c *ControlPlane) StoreConfig() (*tls.Config, error) {
 	return c.pki.clientConfig("store-client")
+}
+
+// StoreMetric is a metric of HariKube without labels.
+func (c *ControlPlane) StoreMetric(ctx context.Context, name string) (float64, error) {
+	config, err := c.StoreConfig()
+	if err != nil {
+		return 0, err
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.metricsAddress+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	return SumOf(string(text), name)
 }
 
 // Wait returns nil when ctx ends, and an error as soon as a component exits on its own.

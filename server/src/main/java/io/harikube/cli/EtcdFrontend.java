@@ -77,6 +77,8 @@ final class EtcdFrontend implements Parts.Serving {
     EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, collector, collected);
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
+    settings.metrics().level(Metric.GC_READY, () -> store.tasks().count(false));
+    settings.metrics().level(Metric.GC_WAITING, () -> store.tasks().count(true));
     try {
       server.start();
       return frontend;

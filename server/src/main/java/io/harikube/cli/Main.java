@@ -74,6 +74,7 @@ public final class Main {
         new CommandLine(new Harikube())
             .addSubcommand(new ServerCommand(environment, parts))
             .addSubcommand(new RestoreCommand(environment, parts))
+            .addSubcommand(new GcCommand())
             .addSubcommand(new VersionCommand())
             .addSubcommand(new TrainCommand(parts));
     commandLine.getSubcommands().values().forEach(Main::addHelp);

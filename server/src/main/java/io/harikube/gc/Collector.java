@@ -21,7 +21,9 @@ import io.harikube.store.Tasks;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -67,6 +69,8 @@ public final class Collector implements AutoCloseable {
 
   private static final long IDLE_MILLIS = 5_000;
   private static final long RETRY_MILLIS = 500;
+  private static final long FIRST_RETRY_MILLIS = 100;
+  private static final long LAST_RETRY_MILLIS = 60_000;
 
   /** So often all that waits is looked at, in case the database has lost what was to wake it. */
   private static final long SWEEP_NANOS = TimeUnit.MINUTES.toNanos(10);
@@ -93,6 +97,23 @@ public final class Collector implements AutoCloseable {
   private final Set<Long> running = ConcurrentHashMap.newKeySet();
 
   private final Set<String> subjects = ConcurrentHashMap.newKeySet();
+
+  /** Tasks that have failed: they do not hold up the others. */
+  private final Map<Long, Retry> failed = new ConcurrentHashMap<>();
+
+  /** When a task is done again, in the time of the JVM, and after which time. */
+  private record Retry(long due, long millis) {
+    static Retry after(@Nullable Retry last) {
+      long millis =
+          last == null ? FIRST_RETRY_MILLIS : Math.min(2 * last.millis, LAST_RETRY_MILLIS);
+      return new Retry(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis), millis);
+    }
+
+    boolean isDue() {
+      return System.nanoTime() - due >= 0;
+    }
+  }
+
   private final Thread thread = Thread.ofPlatform().daemon().name("gc").unstarted(this::run);
   private volatile boolean prepared;
   private volatile boolean closed;
@@ -152,7 +173,8 @@ public final class Collector implements AutoCloseable {
       long sweep = System.nanoTime();
       while (!closed) {
         retry(this::begin);
-        if (wake.tryAcquire(IDLE_MILLIS, TimeUnit.MILLISECONDS)) {
+        long patience = failed.isEmpty() ? IDLE_MILLIS : FIRST_RETRY_MILLIS;
+        if (wake.tryAcquire(patience, TimeUnit.MILLISECONDS)) {
           wake.drainPermits();
         }
         if (System.nanoTime() - sweep > SWEEP_NANOS) {
@@ -219,16 +241,23 @@ public final class Collector implements AutoCloseable {
 
   /** Begins the tasks that can be begun. */
   private void begin() {
-    for (Task task : tasks.ready(TASKS + running.size())) {
+    Set<String> before = new HashSet<>();
+    for (Task task : tasks.ready(TASKS + running.size() + failed.size())) {
       if (closed || running.size() >= TASKS) {
         return;
       }
-      if (running.contains(task.id()) || (isInOrder(task) && !subjects.add(task.subject()))) {
-        continue;
+      boolean inOrder = isInOrder(task);
+      boolean first = !inOrder || before.add(task.subject());
+      if (first && isDue(task) && (!inOrder || subjects.add(task.subject()))) {
+        running.add(task.id());
+        taskThreads.execute(() -> work(task));
       }
-      running.add(task.id());
-      taskThreads.execute(() -> work(task));
     }
+  }
+
+  private boolean isDue(Task task) {
+    Retry retry = failed.get(task.id());
+    return !running.contains(task.id()) && (retry == null || retry.isDue());
   }
 
   /** Whether it is done after those about the same owner that were there before. */
@@ -248,21 +277,15 @@ public final class Collector implements AutoCloseable {
       again = true;
     } finally {
       if (again) {
-        pause();
+        failed.compute(task.id(), (_, last) -> Retry.after(last));
+      } else {
+        failed.remove(task.id());
       }
       if (isInOrder(task)) {
         subjects.remove(task.subject());
       }
       running.remove(task.id());
       wake.release();
-    }
-  }
-
-  private void pause() {
-    try {
-      TimeUnit.MILLISECONDS.sleep(closed ? 0 : RETRY_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 
@@ -409,7 +432,11 @@ public final class Collector implements AutoCloseable {
 
   /** Whether there is nothing to be done but what waits for something. */
   boolean isIdle() {
-    return prepared && running.isEmpty() && tasks.ready(1).isEmpty() && running.isEmpty();
+    return prepared
+        && running.isEmpty()
+        && failed.isEmpty()
+        && tasks.ready(1).isEmpty()
+        && running.isEmpty();
   }
 
   /** Has objects looked at again that wait for a kind. */

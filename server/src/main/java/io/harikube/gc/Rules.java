@@ -100,8 +100,9 @@ public final class Rules implements TaskRules {
   }
 
   @Override
-  public boolean wantsDeleted(Bytes key) {
+  public boolean wantsDeleted(Bytes key, boolean watched) {
     return on
+        && (watched || !complete)
         && keys.place(key) instanceof Place.Objects(var resource, var _)
         && !resource.path().equals(EVENTS);
   }

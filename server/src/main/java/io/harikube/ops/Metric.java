@@ -201,6 +201,12 @@ public enum Metric {
       TOTAL,
       "harikube_watch_dropped_commits_total",
       "Commits that watches read from the log, because memory held too much already."),
+  GC_READY(
+      LEVEL, "harikube_gc_ready", "Tasks of garbage collection that are to be done or are being."),
+  GC_WAITING(
+      LEVEL,
+      "harikube_gc_waiting",
+      "Tasks of garbage collection that wait: for dependents to go, or for a kind to be served."),
   GC_LOOKED_AT(
       TOTAL,
       "harikube_gc_looked_at_total",

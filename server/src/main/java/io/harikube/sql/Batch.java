@@ -53,7 +53,7 @@ final class Batch {
   private Runnable ready = () -> {};
   private final AttributeReader reader;
   private final TaskRules rules;
-  private final BatchTasks tasks = new BatchTasks();
+  private final BatchTasks tasks;
   private final BatchEvents events;
   private long revision;
   private long compacted;
@@ -69,15 +69,18 @@ final class Batch {
   /**
    * @param reader is told of the keys that are changed
    * @param rules say which tasks the changes make necessary
+   * @param ids those of the tasks that were given before
    * @param present which attributes the store has
    */
   Batch(
       Dialect dialect,
       AttributeReader reader,
       TaskRules rules,
+      BatchTasks.Ids ids,
       Meta meta,
       int eventBytes,
       Present present) {
+    this.tasks = new BatchTasks(ids);
     this.hasAttributes = present.any;
     this.hasWatched = present.watched;
     this.dialect = dialect;
@@ -96,7 +99,13 @@ final class Batch {
   /** For reading alone. */
   static Batch ofReader(Dialect dialect, Meta meta) {
     return new Batch(
-        dialect, AttributeReader.NONE, TaskRules.NONE, meta, 0, new Present(false, false));
+        dialect,
+        AttributeReader.NONE,
+        TaskRules.NONE,
+        new BatchTasks.Ids(),
+        meta,
+        0,
+        new Present(false, false));
   }
 
   /**
@@ -283,7 +292,7 @@ final class Batch {
     if (head == null) {
       return false;
     }
-    if (hasWatched && rules.wantsDeleted(key)) {
+    if (rules.wantsDeleted(key, hasWatched)) {
       rules.deleted(key, Known.whole(session(), head).value(), attributes.of(key), tasks);
     }
     long id = change(KeyValue.deleted(key, revision + 1), head);
@@ -422,7 +431,7 @@ final class Batch {
   boolean commit(Runnable committing) throws SQLException {
     if (!tasks.isEmpty()) {
       write();
-      if (tasks.write(session())) {
+      if (tasks.write(dialect, session())) {
         effects.add(ready);
       }
     }

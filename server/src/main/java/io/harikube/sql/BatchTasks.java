@@ -8,8 +8,11 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -24,8 +27,33 @@ final class BatchTasks implements TaskRules.Sink {
    */
   private record Pending(Task task, @Nullable AttributeName name, List<String> values) {}
 
+  /**
+   * The ids that were given last. None is given twice, also if its task is done: whoever has read
+   * the task before that would take the new one for it.
+   */
+  static final class Ids {
+    private long last;
+
+    /** The id before the next one. */
+    long last(Session session) throws SQLException {
+      try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
+        last = Math.max(last, rows.next() ? rows.getLong(1) : 0);
+        return last;
+      }
+    }
+
+    void given(long id) {
+      last = id;
+    }
+  }
+
+  private final Ids ids;
   private final List<Pending> pending = new ArrayList<>();
   private final Set<String> woken = new LinkedHashSet<>();
+
+  BatchTasks(Ids ids) {
+    this.ids = ids;
+  }
 
   @Override
   public void add(Task task) {
@@ -51,13 +79,25 @@ final class BatchTasks implements TaskRules.Sink {
    *
    * @return whether any task may have become ready
    */
-  boolean write(Session session) throws SQLException {
-    List<Task> tasks = new ArrayList<>(pending.size());
+  boolean write(Dialect dialect, Session session) throws SQLException {
+    Map<List<String>, Set<AttributeName>> asked = new HashMap<>();
     for (Pending one : pending) {
-      if (one.name == null || hasKey(session, one.name, one.values)) {
-        tasks.add(one.task);
+      if (one.name != null) {
+        asked.computeIfAbsent(one.values, _ -> new HashSet<>()).add(one.name);
       }
     }
+    Map<List<String>, Set<AttributeName>> found = new HashMap<>();
+    for (Map.Entry<List<String>, Set<AttributeName>> entry : asked.entrySet()) {
+      found.put(entry.getKey(), dialect.present(session, entry.getValue(), entry.getKey()));
+    }
+    List<Task> tasks =
+        pending.stream()
+            .filter(
+                one ->
+                    one.name == null
+                        || found.getOrDefault(one.values, Set.of()).contains(one.name))
+            .map(Pending::task)
+            .toList();
     insert(session, tasks, false);
     wake(session);
     boolean any = !tasks.isEmpty() || !woken.isEmpty();
@@ -66,36 +106,11 @@ final class BatchTasks implements TaskRules.Sink {
     return any;
   }
 
-  private static boolean hasKey(Session session, AttributeName name, List<String> values)
-      throws SQLException {
-    if (values.isEmpty()) {
-      PreparedStatement select = session.prepare("SELECT 1 FROM attribute WHERE name = ? LIMIT 1");
-      select.setBytes(1, Rows.bytes(name));
-      return isThere(select);
-    }
-    PreparedStatement select =
-        session.prepare("SELECT 1 FROM attribute WHERE name = ? AND value = ? LIMIT 1");
-    for (String value : values) {
-      select.setBytes(1, Rows.bytes(name));
-      select.setBytes(2, Rows.bytes(value));
-      if (isThere(select)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private static boolean isThere(PreparedStatement select) throws SQLException {
-    try (ResultSet rows = select.executeQuery()) {
-      return rows.next();
-    }
-  }
-
-  static void insert(Session session, List<Task> tasks, boolean waiting) throws SQLException {
+  void insert(Session session, List<Task> tasks, boolean waiting) throws SQLException {
     if (tasks.isEmpty()) {
       return;
     }
-    long id = last(session);
+    long id = ids.last(session);
     PreparedStatement insert =
         session.prepare(
             "INSERT INTO task (id, kind, subject, key, waiting) VALUES (?, ?, ?, ?, ?)");
@@ -108,12 +123,7 @@ final class BatchTasks implements TaskRules.Sink {
       insert.addBatch();
     }
     insert.executeBatch();
-  }
-
-  private static long last(Session session) throws SQLException {
-    try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
-      return rows.next() ? rows.getLong(1) : 0;
-    }
+    ids.given(id);
   }
 
   private void wake(Session session) throws SQLException {

@@ -70,6 +70,7 @@ final class Committer implements AutoCloseable {
   private boolean housekeeping;
   private Batch.Present present = new Batch.Present(true, true);
   private volatile Runnable ready = () -> {};
+  private final BatchTasks.Ids taskIds = new BatchTasks.Ids();
 
   /** Whether the batch may have become durable, and the time since which it may. */
   private boolean committing;
@@ -173,7 +174,7 @@ final class Committer implements AutoCloseable {
   }
 
   private void run(Rounds.Round round) {
-    Batch batch = new Batch(dialect, reader, rules, meta, eventBytes, present);
+    Batch batch = new Batch(dialect, reader, rules, taskIds, meta, eventBytes, present);
     batch.onReady(ready);
     long begin = System.nanoTime();
     committing = false;

@@ -1,10 +1,12 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import java.sql.SQLException;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -84,6 +86,14 @@ interface Dialect extends AutoCloseable {
       Map<Bytes, @Nullable Head> known,
       @Nullable AttributeChanges attributes)
       throws SQLException;
+
+  /**
+   * Which attributes any key has.
+   *
+   * @param values those that count; empty for all
+   */
+  Set<AttributeName> present(
+      Session session, Collection<AttributeName> names, List<String> values) throws SQLException;
 
   /** Writes changes. */
   void write(Session session, Changes changes) throws SQLException;

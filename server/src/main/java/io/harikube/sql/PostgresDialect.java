@@ -12,8 +12,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -225,6 +227,29 @@ final class PostgresDialect implements Dialect {
       }
       found.forEach(attributes::loaded);
     }
+  }
+
+  @Override
+  public Set<AttributeName> present(
+      Session session, Collection<AttributeName> names, List<String> values) throws SQLException {
+    String condition = values.isEmpty() ? "" : " AND a.value = ANY (?)";
+    PreparedStatement select =
+        session.prepare(
+            "SELECT n.name FROM unnest(?) n (name) WHERE EXISTS (SELECT 1 FROM attribute a"
+                + " WHERE a.name = n.name"
+                + condition
+                + ")");
+    session.many(names.stream().map(Rows::bytes).toList()).bind(select, 1);
+    if (!values.isEmpty()) {
+      session.many(values.stream().map(Rows::bytes).toList()).bind(select, 2);
+    }
+    Set<AttributeName> present = new HashSet<>();
+    try (ResultSet rows = select.executeQuery()) {
+      while (rows.next()) {
+        present.add(Rows.name(rows, 1));
+      }
+    }
+    return present;
   }
 
   @Override

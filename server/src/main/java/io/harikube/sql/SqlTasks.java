@@ -9,12 +9,11 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /** The table task. */
 final class SqlTasks implements Tasks {
@@ -74,19 +73,14 @@ final class SqlTasks implements Tasks {
   }
 
   @Override
-  public Map<String, Long> waiting() {
+  public long count(boolean waiting) {
     return snapshot(
         session -> {
-          Map<String, Long> counts = new HashMap<>();
-          PreparedStatement select =
-              session.prepare("SELECT kind, waiting, count(*) FROM task GROUP BY kind, waiting");
+          PreparedStatement select = session.prepare("SELECT count(*) FROM task WHERE waiting = ?");
+          select.setInt(1, waiting ? 1 : 0);
           try (ResultSet rows = select.executeQuery()) {
-            while (rows.next()) {
-              String kind = Rows.text(rows, 1);
-              counts.put(rows.getInt(2) == 0 ? kind : "~" + kind, rows.getLong(3));
-            }
+            return rows.next() ? rows.getLong(1) : 0;
           }
-          return counts;
         });
   }
 
@@ -130,16 +124,16 @@ final class SqlTasks implements Tasks {
     return values;
   }
 
-  private static byte @org.jspecify.annotations.Nullable [] first(
-      Session session, AttributeName name, List<String> values) throws SQLException {
+  private static byte @Nullable [] first(Session session, AttributeName name, List<String> values)
+      throws SQLException {
     PreparedStatement select =
         session.prepare("SELECT value FROM attribute WHERE name = ? ORDER BY value LIMIT 1");
     select.setBytes(1, Rows.bytes(name));
     return next(select, values);
   }
 
-  private static byte @org.jspecify.annotations.Nullable [] next(
-      PreparedStatement select, List<String> values) throws SQLException {
+  private static byte @Nullable [] next(PreparedStatement select, List<String> values)
+      throws SQLException {
     try (ResultSet rows = select.executeQuery()) {
       if (!rows.next()) {
         return null;
@@ -165,7 +159,7 @@ final class SqlTasks implements Tasks {
     return submit(
         batch -> {
           if (task.id() == 0) {
-            BatchTasks.insert(batch.session(), List.of(task), true);
+            batch.tasks().insert(batch.session(), List.of(task), true);
             return;
           }
           PreparedStatement update =

@@ -21,7 +21,7 @@ public interface TaskRules {
             Sink sink) {}
 
         @Override
-        public boolean wantsDeleted(Bytes key) {
+        public boolean wantsDeleted(Bytes key, boolean watched) {
           return false;
         }
 
@@ -55,10 +55,11 @@ public interface TaskRules {
       Bytes key, Map<AttributeName, String> before, Map<AttributeName, String> after, Sink sink);
 
   /**
-   * Whether {@link #deleted} is to be called for this key: it then is, unless no key in the store
-   * has a watched attribute.
+   * Whether {@link #deleted} is to be called for this key.
+   *
+   * @param watched whether any key of the store may have a watched attribute
    */
-  boolean wantsDeleted(Bytes key);
+  boolean wantsDeleted(Bytes key, boolean watched);
 
   /**
    * A key has been deleted.

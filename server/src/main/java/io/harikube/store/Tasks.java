@@ -2,7 +2,6 @@ package io.harikube.store;
 
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -26,8 +25,8 @@ public interface Tasks {
         }
 
         @Override
-        public Map<String, Long> waiting() {
-          return Map.of();
+        public long count(boolean waiting) {
+          return 0;
         }
 
         @Override
@@ -71,8 +70,8 @@ public interface Tasks {
   /** All tasks about these subjects, those that wait included, in their order. */
   List<Task> about(Collection<String> subjects);
 
-  /** How many tasks there are, by kind; of those that wait behind a {@code ~}. */
-  Map<String, Long> waiting();
+  /** How many tasks there are that wait, or that do not. */
+  long count(boolean waiting);
 
   /**
    * The first keys that have an attribute now, in their order.
