@@ -66,8 +66,7 @@ var leftOut = []struct {
 	// An object that gets an owner which is going is looked at when the owner is looked at again, and at the latest when it
 	// goes: Kubernetes says nothing about when that is. HariKube looks at once.
 	//
-	// Of a cluster-scoped object with a namespaced owner kube-controller-manager says that this will never be right, and does
-	// not look at the object when it gets other owners. Nor does it when a reference gets another name and keeps its uid.
+	// What kube-controller-manager looks at is what gets a reference to another uid, not what gets another name for the same.
 	{"an operation is unfit, or too much may happen", func(e *exploration) bool { return e.unfit }},
 
 	// It depends on what the collector does first. Dependents that do not block an owner that is deleted in the foreground,
@@ -75,16 +74,35 @@ var leftOut = []struct {
 	// wait, or need not. An object that loses one owner and is freed of the other: if it is free first, it goes. What is
 	// seen to be in a circle as one of its dependents has been deleted in the foreground, and no more is.
 	{"there is more than one end", func(e *exploration) bool {
-		return slices.ContainsFunc(e.ends, func(w world) bool { return w.text(anybody) != e.ends[0].text(anybody) })
+		return slices.ContainsFunc(e.ends, func(w world) bool { return !slices.Equal(w.lines(anybody), e.ends[0].lines(anybody)) })
+	}},
+
+	// Of a cluster-scoped object with a namespaced owner kube-controller-manager says that this will never be right, and mostly
+	// does not look at the object when that is over.
+	{"an object without a namespace loses a namespaced owner, or gets one", func(e *exploration) bool {
+		return e.changes((*object).isGivenUp)
+	}},
+
+	// Of two references to the same uid kube-controller-manager knows the last one alone when they go.
+	{"one owner twice, blocked and not", func(e *exploration) bool {
+		return e.isEver(func(_ world, o *object, _ int) bool { return o.isOfTwoMinds() })
 	}},
 
 	// A visible owner does not wait for hidden dependents: kube-controller-manager knows of none, and lets it go at once.
 	// Its dependents go after it then, and what is held of them looks otherwise until it is gone.
-	{"a visible owner is deleted in the foreground, and something hidden is left that it would wait for", visibleWaitsForHidden},
+	{"a visible owner is deleted in the foreground, and something hidden is left that it would wait for", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			return o.isWaiting() && !o.isHidden(database) && w.isAnyHidden(o, database) && !e.allGo(w, o)
+		})
+	}},
 
 	// Kube-controller-manager looks for the owners of a hidden object without a namespace in that of something visible that
 	// depends on it, and deletes it. What it sees it leaves alone if an owner would be in a namespace.
-	{"a hidden object without a namespace has namespaced owners and visible dependents", givenUpIsLookedAt},
+	{"a hidden object without a namespace has namespaced owners and visible dependents", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			return o.isHidden(database) && o.isGivenUp() && w.isAnyVisible(o, database)
+		})
+	}},
 
 	// What HariKube will do, and does not yet: Services, Pods and Namespaces that are visible, of hidden owners that are deleted
 	// in the foreground, are not collected before the owner is gone. No kind of the stories is one of these.
@@ -109,11 +127,12 @@ func (e *exploration) isLeftOut(counts map[string]int) bool {
 	return false
 }
 
-func visibleWaitsForHidden(e *exploration) bool {
+// isEver says whether something holds for any object at any moment, beside any database.
+func (e *exploration) isEver(is func(w world, o *object, database int) bool) bool {
 	for _, m := range e.moments {
 		for _, o := range m.world {
 			for database := range databases {
-				if o.isWaiting() && !o.isHidden(database) && m.world.isAnyHidden(o, database) && !m.world.allGo(o, e.ends[0]) {
+				if is(m.world, o, database) {
 					return true
 				}
 			}
@@ -122,14 +141,15 @@ func visibleWaitsForHidden(e *exploration) bool {
 	return false
 }
 
-func givenUpIsLookedAt(e *exploration) bool {
+// changes says whether something holds for an object at one moment, and not at another.
+func (e *exploration) changes(is func(*object) bool) bool {
+	seen := map[uid]bool{}
 	for _, m := range e.moments {
 		for _, o := range m.world {
-			for database := range databases {
-				if o.isHidden(database) && o.isGivenUp() && slices.ContainsFunc(m.world.dependents(o.uid), func(d *object) bool { return !d.isHidden(database) }) {
-					return true
-				}
+			if before, found := seen[o.uid]; found && before != is(o) {
+				return true
 			}
+			seen[o.uid] = is(o)
 		}
 	}
 	return false
@@ -140,16 +160,22 @@ func (w world) isAnyHidden(o *object, database int) bool {
 	return slices.ContainsFunc(w.dependents(o.uid), func(d *object) bool { return d.isHidden(database) })
 }
 
-// allGo says whether an object and everything below it is gone in the end, but for what has other owners, and none of it
-// was to set anything free.
-func (w world) allGo(o *object, end world) bool {
+// isAnyVisible says whether any dependent is.
+func (w world) isAnyVisible(o *object, database int) bool {
+	return slices.ContainsFunc(w.dependents(o.uid), func(d *object) bool { return !d.isHidden(database) })
+}
+
+// allGo says whether an object and everything below it is gone in the end, but for what has other owners, and none of it was
+// ever to set anything free.
+func (e *exploration) allGo(w world, o *object) bool {
 	below := world{o}
 	for i := 0; i < len(below); i++ {
-		if below[i].has(orphan) || end.find(below[i].uid) != nil {
+		frees := func(_ world, o *object, _ int) bool { return o.uid == below[i].uid && o.has(orphan) }
+		if e.ends[0].find(below[i].uid) != nil || e.isEver(frees) {
 			return false
 		}
 		for _, d := range w.dependents(below[i].uid) {
-			left := end.find(d.uid)
+			left := e.ends[0].find(d.uid)
 			stays := left != nil && !left.deleting && !left.isDependentOf(below[i].uid)
 			if !stays && !slices.Contains(below, d) {
 				below = append(below, d)

@@ -105,7 +105,7 @@ func (c change) apply(w world) (world, bool) {
 	if o == nil {
 		return w, true
 	}
-	if w.getsOwnerThatGoes(c.owners, o.owners) || o.isGivenUp() || isRenamed(c.owners, o.owners) {
+	if w.getsOwnerThatGoes(c.owners, o.owners) || isRenamed(c.owners, o.owners) {
 		return nil, false
 	}
 	changed := *o
@@ -124,7 +124,7 @@ func isRenamed(owners, before []owner) bool {
 	})
 }
 
-// isGivenUp says whether kube-controller-manager does not look at the object again, whatever becomes of its owners.
+// isGivenUp says whether an object has an owner that it cannot have.
 func (o *object) isGivenUp() bool {
 	return o.id.place == nowhere && slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.kind.namespaced })
 }

@@ -28,46 +28,43 @@ type scene struct {
 	spoken map[string]uid // the same the other way around
 }
 
-// open makes what the story needs on a side.
-func (s *side) open(ctx context.Context, told *story) (*scene, error) {
+func (s *side) scene(ctx context.Context, told *story) *scene {
 	ctx, stop := context.WithCancel(ctx)
-	c := &scene{
+	return &scene{
 		side: s, story: told, ctx: ctx, stop: stop,
 		uids: map[uid]string{nobody: made}, spoken: map[string]uid{made: nobody},
 	}
-	if err := s.createNamespace(ctx, told.name); err != nil || told.own == nil {
-		return c, err
-	}
-	if err := s.define(ctx, told.own); err != nil {
-		return c, err
-	}
-	if err := s.mirror.follow(ctx, told.own); err != nil {
-		return c, err
-	}
-	return c, c.awaitCollected(told.own)
 }
 
-// awaitCollected waits until kube-controller-manager knows a kind: it collects an object of it whose owner is gone.
-func (c *scene) awaitCollected(k *kind) error {
+// open makes what the story needs.
+func (c *scene) open() error {
+	own := c.story.own
+	if err := c.createNamespace(c.ctx, c.story.name); err != nil || own == nil {
+		return err
+	}
+	if err := c.define(c.ctx, own); err != nil {
+		return err
+	}
+	if err := c.mirror.follow(c.ctx, own); err != nil {
+		return err
+	}
+	return c.collects(c.ctx, own, c.story.name)
+}
+
+// collects returns when kube-controller-manager has collected an object whose owner there has never been: it knows the kind then.
+func (s *side) collects(ctx context.Context, k *kind, namespace string) error {
 	const name = "canary"
 	lost := ownerReference{APIVersion: "v1", Kind: configMaps.name, Name: name, UID: made}
-	path := k.folder(c.story.name)
+	path := k.folder(namespace)
 	body := map[string]any{
 		"apiVersion": k.apiVersion(k.served[0]), "kind": k.name,
 		"metadata": map[string]any{"name": name, "ownerReferences": []ownerReference{lost}},
 	}
-	if _, err := c.insist(c.ctx, request{method: http.MethodPost, path: path, body: body}, http.StatusCreated, http.StatusConflict); err != nil {
+	if _, err := s.insist(ctx, request{method: http.MethodPost, path: path, body: body}, http.StatusCreated, http.StatusConflict); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(2 * within)
-	for time.Now().Before(deadline) {
-		a, err := c.ask(c.ctx, request{method: http.MethodGet, path: path + "/" + name})
-		if err == nil && a.code == http.StatusNotFound {
-			return nil
-		}
-		_ = pause(c.ctx, nil)
-	}
-	return fmt.Errorf("%s is not known to kube-controller-manager within %s", k.definitionName(), 2*within)
+	_, err := s.insist(ctx, request{method: http.MethodGet, path: path + "/" + name}, http.StatusNotFound)
+	return err
 }
 
 func (c *scene) namespace(p place) string {
@@ -206,8 +203,8 @@ func (u undefinition) play(c *scene) error {
 	return err
 }
 
-// text is what there is, as world.text has it, and what is closed when that changes.
-func (c *scene) text(labels bool) (string, <-chan struct{}) {
+// lines are what there is, as world.lines has it, and what is closed when that changes.
+func (c *scene) lines(labels bool) ([]string, <-chan struct{}) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	var lines []string
@@ -215,7 +212,8 @@ func (c *scene) text(labels bool) (string, <-chan struct{}) {
 		_, labelled := object.Labels[label]
 		lines = append(lines, c.object(k, object).line(labels && labelled))
 	})
-	return joined(lines), changed
+	slices.Sort(lines)
+	return lines, changed
 }
 
 // object is to be called with the mutex.
@@ -253,21 +251,27 @@ func (c *scene) said(is string) uid {
 	return uid("another, " + is)
 }
 
-// await waits until there is what is foreseen; it returns what there is.
-func (c *scene) await(foreseen world, within time.Duration) string {
+// isAs says whether there is what is foreseen, and returns what is closed when that may change.
+func (c *scene) isAs(foreseen world) (bool, <-chan struct{}) {
+	lines, changed := c.lines(true)
+	return slices.Equal(lines, foreseen.lines(c.database)), changed
+}
+
+// await waits until there is what is foreseen; it returns whether that has come true.
+func (c *scene) await(foreseen world, within time.Duration) bool {
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
 	for {
-		text, changed := c.text(true)
-		if text == foreseen.text(c.database) {
-			return text
+		is, changed := c.isAs(foreseen)
+		if is {
+			return true
 		}
 		select {
 		case <-changed:
 		case <-deadline.C:
-			return text
+			return false
 		case <-c.ctx.Done():
-			return text
+			return false
 		}
 	}
 }

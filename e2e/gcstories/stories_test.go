@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,9 @@ func (all sides) play(t *testing.T, seed, count int, within time.Duration) {
 		})
 	}
 	players.Wait()
+	if err := all.each(func(s *side) error { return s.collects(t.Context(), configMaps, string(elsewhere)) }); err != nil {
+		t.Error(err)
+	}
 	for _, p := range played {
 		if p == nil {
 			continue
@@ -94,11 +98,10 @@ type play struct {
 func (all sides) tell(ctx context.Context, seed int, within time.Duration) *play {
 	p := &play{within: within, leftOut: map[string]int{}, scenes: make([]*scene, len(all))}
 	p.story = write(seed, p.leftOut)
-	err := all.each(func(s *side) error {
-		c, err := s.open(ctx, p.story)
-		p.scenes[all.index(s)] = c
-		return err
-	})
+	for i, s := range all {
+		p.scenes[i] = s.scene(ctx, p.story)
+	}
+	err := p.each(func(_ int, c *scene) error { return c.open() })
 	for err == nil && p.problem == "" && p.done < len(p.points) {
 		one := p.points[p.done]
 		p.done++
@@ -110,20 +113,9 @@ func (all sides) tell(ctx context.Context, seed int, within time.Duration) *play
 	return p
 }
 
-func (all sides) index(of *side) int {
-	for i, s := range all {
-		if s == of {
-			return i
-		}
-	}
-	return -1
-}
-
 func (p *play) close() {
 	for _, c := range p.scenes {
-		if c != nil {
-			c.stop()
-		}
+		c.stop()
 	}
 }
 
@@ -145,52 +137,42 @@ func (p *play) each(call func(i int, c *scene) error) error {
 
 // act does what is to be done, waits until it is quiet, and compares.
 func (p *play) act(one point) error {
-	ends := make([]string, len(p.scenes))
+	foreseen := make([]bool, len(p.scenes))
 	err := p.each(func(i int, c *scene) error {
 		for _, operation := range one.operations {
 			if err := operation.play(c); err != nil {
 				return err
 			}
 		}
-		ends[i] = c.await(one.after, p.within)
+		foreseen[i] = c.await(one.after, p.within)
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil && slices.Contains(foreseen, false) {
+		p.problem = p.report(p.verdict())
 	}
-	for i, c := range p.scenes {
-		if ends[i] != one.after.text(c.database) {
-			p.problem = p.report(p.judge())
-			break
-		}
-	}
-	return nil
+	return err
 }
 
-// judge says who differs from whom.
-func (p *play) judge() string {
-	reference, _ := p.scenes[0].text(false)
+// verdict says who differs from whom.
+func (p *play) verdict() string {
+	reference, _ := p.scenes[0].lines(false)
 	var others []string
 	for _, c := range p.scenes[1:] {
-		if text, _ := c.text(false); text != reference {
+		if lines, _ := c.lines(false); !slices.Equal(lines, reference) {
 			others = append(others, c.side.name)
 		}
 	}
-	switch {
-	case len(others) > 0:
+	if len(others) > 0 {
 		return "other than on etcd: " + strings.Join(others, ", ")
-	default:
-		return "Kubernetes as it is does something else than was foreseen, and so does HariKube"
 	}
+	return "Kubernetes as it is does something else than was foreseen, and so does HariKube"
 }
 
 func (p *play) isAsBefore() bool {
-	for _, c := range p.scenes {
-		if text, _ := c.text(true); text != p.points[p.done-1].after.text(c.database) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(p.scenes, func(c *scene) bool {
+		is, _ := c.isAs(p.points[p.done-1].after)
+		return !is
+	})
 }
 
 // report is a story, as far as it has been told, and what there is.
@@ -202,13 +184,26 @@ func (p *play) report(problem string) string {
 			fmt.Fprintf(&text, "%3d %s\n", i+1, operation)
 		}
 	}
-	if p.done > 0 {
-		fmt.Fprintf(&text, "--- foreseen\n%s\n", p.points[p.done-1].after.text(anybody))
+	if p.done == 0 {
+		return text.String()
 	}
+	foreseen := p.points[p.done-1].after.lines(anybody)
+	fmt.Fprintf(&text, "--- foreseen\n%s\n", strings.Join(foreseen, "\n"))
 	for _, c := range p.scenes {
-		if c != nil {
-			there, _ := c.text(true)
-			fmt.Fprintf(&text, "--- %s\n%s\n", c.side.name, there)
+		lines, _ := c.lines(false)
+		labelled, _ := c.lines(true)
+		fmt.Fprintf(&text, "--- %s\n%s%s", c.side.name, less("-", foreseen, lines), less("+", lines, foreseen))
+		fmt.Fprint(&text, less("with the label:", labelled, lines))
+	}
+	return text.String()
+}
+
+// less are the lines that are not among others, with a sign before each.
+func less(sign string, lines, others []string) string {
+	var text strings.Builder
+	for _, line := range lines {
+		if !slices.Contains(others, line) {
+			fmt.Fprintf(&text, "%s %s\n", sign, line)
 		}
 	}
 	return text.String()
@@ -228,8 +223,8 @@ func summary(played []*play) string {
 		for _, one := range p.points[:p.done] {
 			operations += len(one.operations)
 		}
-		for database, mode := range p.modes {
-			modes[database][mode]++
+		for _, c := range p.scenes[1:] {
+			modes[c.database][p.modes[c.database]]++
 		}
 		for what, count := range p.leftOut {
 			leftOut[what] += count

@@ -95,7 +95,12 @@ func (o *object) blocks(uid uid) bool {
 	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.uid == uid && owner.block == "true" })
 }
 
-// line is how it is compared, and shown.
+// isOfTwoMinds says whether it blocks an owner, and says of the same that it does not.
+func (o *object) isOfTwoMinds() bool {
+	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.block != "true" && o.blocks(owner.uid) })
+}
+
+// line is how it is compared, and shown. The order of the owners is no matter: patches change it.
 func (o *object) line(labelled bool) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s (%s)", o.id, o.uid)
@@ -108,9 +113,12 @@ func (o *object) line(labelled bool) string {
 	if len(o.finalizers) > 0 {
 		fmt.Fprintf(&text, " held by %s", strings.Join(o.finalizers, ", "))
 	}
+	var owners []string
 	for _, owner := range o.owners {
-		fmt.Fprintf(&text, "\n      owner %s", owner)
+		owners = append(owners, fmt.Sprintf("\n      owner %s", owner))
 	}
+	slices.Sort(owners)
+	text.WriteString(strings.Join(owners, ""))
 	return text.String()
 }
 
@@ -164,18 +172,14 @@ func (w world) dependents(uid uid) world {
 // anybody is the reference, where nothing is labelled.
 const anybody = -1
 
-// text is the same for equal worlds beside a database.
-func (w world) text(database int) string {
+// lines are the same for equal worlds beside a database: one for each object.
+func (w world) lines(database int) []string {
 	var lines []string
 	for _, o := range w {
 		lines = append(lines, o.line(database != anybody && o.labelled[database]))
 	}
-	return joined(lines)
-}
-
-func joined(lines []string) string {
 	slices.Sort(lines)
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // key is the same for worlds that are equal in everything.
