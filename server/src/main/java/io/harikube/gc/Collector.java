@@ -67,6 +67,8 @@ public final class Collector implements AutoCloseable {
   /** So many tasks are done at once. */
   private static final int TASK_THREADS = 16;
 
+  private static final long CLOSE_SECONDS = 10;
+
   private static final long IDLE_MILLIS = 5_000;
   private static final long RETRY_MILLIS = 500;
   private static final long FIRST_RETRY_MILLIS = 100;
@@ -451,6 +453,16 @@ public final class Collector implements AutoCloseable {
             });
   }
 
+  /** What is being done ends by itself, at the next object. */
+  private static boolean ended(ExecutorService threads) {
+    try {
+      return threads.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
   @Override
   public void close() {
     closed = true;
@@ -461,6 +473,9 @@ public final class Collector implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     taskThreads.shutdown();
+    if (!ended(taskThreads)) {
+      LOG.warn("garbage collection goes on while the store is being closed");
+    }
     objectThreads.shutdown();
   }
 }

@@ -1,0 +1,169 @@
+package io.harikube.gc;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.harikube.gc.GraphModel.Node;
+import io.harikube.gc.GraphModel.Ref;
+import io.harikube.kubernetes.ObjectInfo;
+import io.harikube.kubernetes.ObjectReader;
+import io.harikube.sql.OpenException;
+import io.harikube.store.KeyValue;
+import io.harikube.testing.Database;
+import io.harikube.testing.OnSqlDatabases;
+import io.harikube.testing.TestStore;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.TreeMap;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** Random objects, owners and deletions: what is left is what Kubernetes would leave. */
+@OnSqlDatabases
+final class RandomGraphsTest {
+  private static final int NAMES = 6;
+  private static final int STEPS = 30;
+
+  @AutoClose private final TestStore place;
+  private final Database database;
+  private int uids;
+
+  RandomGraphsTest(Database database) {
+    this.database = database;
+    place = database.open();
+    place.store().close();
+  }
+
+  @Test
+  void someGraphs() throws OpenException {
+    play(20);
+  }
+
+  @Test
+  @Tag("long")
+  void manyGraphs() throws OpenException {
+    play(1000);
+  }
+
+  private void play(int graphs) throws OpenException {
+    long seed = Long.getLong("harikube.seed", System.nanoTime());
+    try (GcServer server = new GcServer(place, Mode.ON, false)) {
+      for (int graph = 0; graph < graphs; graph++) {
+        play(server, seed + graph);
+      }
+    }
+  }
+
+  private void play(GcServer server, long seed) {
+    Random random = new Random(seed);
+    GraphModel model = new GraphModel();
+    List<String> steps = new ArrayList<>();
+    for (int i = 0; i < STEPS; i++) {
+      steps.add(step(server, model, random));
+      model.collect();
+      server.settle();
+      assertThat(found(server))
+          .as("on %s with -Dharikube.seed=%d, after %s", database, seed, steps)
+          .isEqualTo(wanted(model));
+    }
+    for (Node node : List.copyOf(model.nodes.values())) {
+      model.nodes.remove(node.name);
+      server.delete(node.name);
+    }
+    model.collect();
+    server.settle();
+    server.names().forEach(server::delete);
+    server.settle();
+  }
+
+  private String step(GcServer server, GraphModel model, Random random) {
+    String name = "t" + random.nextInt(NAMES);
+    Node node = model.nodes.get(name);
+    if (node == null) {
+      node = new Node(name, "u" + uids++, refs(model, random), finalizers(random));
+      model.nodes.put(name, node);
+      server.put(thing(node));
+      return "create " + node;
+    }
+    String before = node.toString();
+    switch (random.nextInt(5)) {
+      case 0 -> node.refs = refs(model, random);
+      case 1, 2 -> {
+        if (!node.finalizers.isEmpty()) {
+          model.release(node, node.finalizers.get(random.nextInt(node.finalizers.size())));
+        }
+      }
+      default -> {
+        String[] policies = {null, "foregroundDeletion", "orphan"};
+        model.delete(node, policies[random.nextInt(policies.length)]);
+      }
+    }
+    if (model.nodes.containsKey(name)) {
+      server.put(thing(node));
+      return before + " becomes " + node;
+    }
+    server.delete(name);
+    return "delete " + before;
+  }
+
+  private List<Ref> refs(GraphModel model, Random random) {
+    List<Ref> refs = new ArrayList<>();
+    for (int i = random.nextInt(4); i > 0; i--) {
+      String owner = "t" + random.nextInt(NAMES);
+      Node there = model.nodes.get(owner);
+      String uid = there == null || random.nextInt(10) == 0 ? "u" + random.nextInt(uids + 1) : there.uid;
+      if (refs.stream().noneMatch(ref -> ref.uid().equals(uid))) {
+        refs.add(new Ref(owner, uid, random.nextBoolean()));
+      }
+    }
+    return refs;
+  }
+
+  private static List<String> finalizers(Random random) {
+    return switch (random.nextInt(6)) {
+      case 0 -> List.of("example.com/held");
+      case 1 -> List.of("orphan");
+      case 2 -> List.of("example.com/held", "foregroundDeletion");
+      default -> List.of();
+    };
+  }
+
+  private static Thing thing(Node node) {
+    Thing thing = Thing.named(node.name).uid(node.uid);
+    if (node.deleting) {
+      thing = thing.deleting();
+    }
+    for (Ref ref : node.refs) {
+      thing = thing.owner("example.com/v1", "Thing", ref.name(), ref.uid(), ref.blocks());
+    }
+    for (String finalizer : node.finalizers) {
+      thing = thing.finalizer(finalizer);
+    }
+    return thing;
+  }
+
+  private static TreeMap<String, String> wanted(GraphModel model) {
+    TreeMap<String, String> all = new TreeMap<>();
+    model.nodes.forEach((name, node) -> all.put(name, node.toString()));
+    return all;
+  }
+
+  private static TreeMap<String, String> found(GcServer server) {
+    TreeMap<String, String> all = new TreeMap<>();
+    for (KeyValue kv : server.all()) {
+      ObjectInfo info = (ObjectInfo) ObjectReader.read(kv.value(), null);
+      Node node =
+          new Node(
+              info.name(),
+              info.uid(),
+              info.ownerReferences().stream()
+                  .map(owner -> new Ref(owner.name(), owner.uid(), owner.blockOwnerDeletion()))
+                  .toList(),
+              info.finalizers());
+      node.deleting = info.deleting();
+      all.put(info.name(), node.toString());
+    }
+    return all;
+  }
+}
