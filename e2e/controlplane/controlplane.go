@@ -35,7 +35,11 @@ type Config struct {
 	APIServer             string   // its program; "" is kube-apiserver
 	APIServerArgs         []string // come after ours, and the last one of a name counts
 	NoControllerManager   bool
+	ControllerManager     string   // its program; "" is kube-controller-manager
 	ControllerManagerArgs []string // come after ours
+	// Prepare is called when the API server is ready, before the controller manager is started: that looks for new kinds
+	// when it starts, and every 30 seconds.
+	Prepare func(*ControlPlane) error
 }
 
 // ControlPlane is a running one. Stop may be called again.
@@ -49,6 +53,8 @@ type ControlPlane struct {
 	metricsAddress string
 
 	config    Config
+	store     component
+	crashes   int
 	lock      *os.File
 	processes []*process    // in the order they were started
 	exits     chan *process // every process as it exits, asked to or not
@@ -103,6 +109,11 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if err := c.startAPIServer(ctx, store); err != nil {
 		return err
 	}
+	if c.config.Prepare != nil {
+		if err := c.config.Prepare(c); err != nil {
+			return err
+		}
+	}
 	if c.config.NoControllerManager {
 		return nil
 	}
@@ -135,7 +146,8 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 			"--cert="+c.pki.path("store-client.crt"), "--key="+c.pki.path("store-client.key"),
 			"--command-timeout=2s", "get", "/registry/health")
 	}
-	return address, c.startProcess(ctx, store, "https://"+address, health)
+	c.store = component{store, "https://" + address, health}
+	return address, c.startProcess(ctx, c.store)
 }
 
 func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
@@ -174,7 +186,7 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		// Its heap does not grow with the objects: twice the garbage between two collections is a constant.
 		server.env = append(server.env, "GOGC=200")
 	}
-	return c.startProcess(ctx, server, url, c.pki.probe(url+"/readyz"))
+	return c.startProcess(ctx, component{server, url, c.pki.probe(url + "/readyz")})
 }
 
 func (c *ControlPlane) startControllerManager(ctx context.Context) error {
@@ -198,7 +210,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		}
 		return hasWorked(ctx)
 	}
-	manager := command{program: "kube-controller-manager", args: slices.Concat([]string{
+	manager := command{program: cmp.Or(c.config.ControllerManager, "kube-controller-manager"), args: slices.Concat([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
@@ -212,25 +224,52 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		// Alone on its API server: an election would only delay the next start.
 		"--leader-elect=false",
 	}, c.config.ControllerManagerArgs)}
-	return c.startProcess(ctx, manager, url, ready)
+	return c.startProcess(ctx, component{manager, url, ready})
+}
+
+// component is a program, where it is reached, and what succeeds as soon as it serves there.
+type component struct {
+	command
+	url   string
+	probe func(context.Context) error
 }
 
 // startProcess starts a program and waits until its probe succeeds.
-func (c *ControlPlane) startProcess(
-	ctx context.Context, command command, where string, probe func(context.Context) error,
-) error {
+func (c *ControlPlane) startProcess(ctx context.Context, component component) error {
 	began := time.Now()
-	name := filepath.Base(command.program)
-	p, err := startProcess(c.config.Bin, command, filepath.Join(c.config.Data, "log", name+".log"), c.exits)
+	name := filepath.Base(component.program)
+	p, err := c.launch(component, name+".log")
 	if err != nil {
-		return fmt.Errorf("%s does not start: %w", name, err)
-	}
-	c.processes = append(c.processes, p)
-	if err := p.await(ctx, probe); err != nil {
 		return err
 	}
-	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), where))
+	c.processes = append(c.processes, p)
+	if err := p.await(ctx, component.probe); err != nil {
+		return err
+	}
+	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), component.url))
 	return nil
+}
+
+func (c *ControlPlane) launch(component component, log string) (*process, error) {
+	p, err := startProcess(c.config.Bin, component.command, filepath.Join(c.config.Data, "log", log), c.exits)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not start: %w", filepath.Base(component.program), err)
+	}
+	return p, nil
+}
+
+// CrashStore kills the store, and returns when another one serves at the same address from the same data. Not to be
+// called by several goroutines, nor beside Wait.
+func (c *ControlPlane) CrashStore(ctx context.Context) error {
+	c.processes[0].kill()
+	<-c.exits
+	c.crashes++
+	p, err := c.launch(c.store, fmt.Sprintf("%s-%d.log", c.processes[0].name, c.crashes))
+	if err != nil {
+		return err
+	}
+	c.processes[0] = p
+	return p.await(ctx, c.store.probe)
 }
 
 // Process is a component as the system sees it.

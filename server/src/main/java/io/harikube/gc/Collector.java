@@ -320,7 +320,7 @@ public final class Collector implements AutoCloseable {
 
   private @Nullable Gone gone(Task task) {
     ObjectKey owner = keys.parse(task.key());
-    return owner == null ? null : new Gone(task.subject(), owner.namespace(), owner.name());
+    return owner == null ? null : new Gone(task.subject(), owner);
   }
 
   private boolean orphan(Task task, Work work) {

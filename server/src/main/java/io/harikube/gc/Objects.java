@@ -110,7 +110,7 @@ final class Objects {
    *
    * @param uid as {@link Edges#subject} has it
    */
-  record Gone(String uid, String namespace, String name) {}
+  record Gone(String uid, ObjectKey key) {}
 
   /** What became of a look at an object. */
   sealed interface Outcome {}
@@ -187,11 +187,11 @@ final class Objects {
     Map<OwnerReference, Owner> owners = new LinkedHashMap<>();
     Set<String> absent = new HashSet<>();
     for (OwnerReference reference : object.info.ownerReferences()) {
-      if (isGone(reference, object, gone)) {
+      Kind kind = kinds.resolve(reference);
+      if (isGone(reference, kind, object, gone)) {
         owners.put(reference, Owner.DANGLING);
         continue;
       }
-      Kind kind = kinds.resolve(reference);
       if (!(kind instanceof Kind.Served served)) {
         counts.add(Counts.What.BLOCKED_BY_KIND);
         return blocked(ObjectInfo.groupOf(reference.apiVersion()), reference.kind());
@@ -228,11 +228,20 @@ final class Objects {
     return Edges.subject("kind " + group + "/" + kind);
   }
 
-  private static boolean isGone(OwnerReference reference, Found object, @Nullable Gone gone) {
+  /** Whether a reference names what is gone: its kind, which may be gone, too, and where it was. */
+  private static boolean isGone(
+      OwnerReference reference, Kind kind, Found object, @Nullable Gone gone) {
     return gone != null
         && gone.uid.equals(Edges.subject(reference.uid()))
-        && gone.name.equals(reference.name())
-        && (gone.namespace.isEmpty() || gone.namespace.equals(object.namespace));
+        && gone.key.name().equals(reference.name())
+        && (gone.key.namespace().isEmpty() || gone.key.namespace().equals(object.namespace))
+        && switch (kind) {
+          case Kind.Served(var resource, var _, var _) -> resource.equals(gone.key.resource());
+          case Kind.NotServed(var reason) ->
+              reason == Kind.Reason.UNKNOWN_KIND
+                  && ObjectInfo.groupOf(reference.apiVersion())
+                      .equals(gone.key.resource().group());
+        };
   }
 
   /** Whether any owner of an object is gone, as far as can be told. */

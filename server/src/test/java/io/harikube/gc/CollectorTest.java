@@ -189,6 +189,19 @@ final class CollectorTest {
   }
 
   @Test
+  void anOwnerThatIsGoneIsNamedByAKindThatIsServed() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("version").owner("example.com/v9", "Thing", "a", "uid-a", false));
+      server.put(Thing.named("group").owner("other.com/v1", "Thing", "a", "uid-a", false));
+      server.settle();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("group", "version");
+    }
+  }
+
+  @Test
   void aCircleLives() throws OpenException {
     try (GcServer server = server()) {
       server.put(Thing.named("a"));

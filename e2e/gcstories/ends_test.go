@@ -1,0 +1,186 @@
+package gcstories
+
+import "slices"
+
+// mostWorlds is how many worlds are looked at before operations count as too much at once.
+const mostWorlds = 3000
+
+// moment is a world when some of the operations have been done.
+type moment struct {
+	world world
+	done  int
+}
+
+// exploration is all that can come of operations that are done one after the other while the collector works.
+type exploration struct {
+	operations []operation
+	moments    []moment
+	ends       []world
+	unfit      bool // an operation is not to be done in one of the worlds, or there are too many
+}
+
+func explore(start world, operations []operation) *exploration {
+	e := &exploration{operations: operations}
+	seen := map[string]bool{}
+	todo := []moment{{start, 0}}
+	for len(todo) > 0 && !e.unfit {
+		m := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		key := string(rune(m.done)) + m.world.key()
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		e.moments = append(e.moments, m)
+		next := e.next(m)
+		if len(next) == 0 {
+			e.ends = append(e.ends, m.world)
+		}
+		todo = append(todo, next...)
+		e.unfit = e.unfit || len(seen) > mostWorlds
+	}
+	return e
+}
+
+func (e *exploration) next(m moment) []moment {
+	var next []moment
+	for _, w := range m.world.steps() {
+		next = append(next, moment{w, m.done})
+	}
+	if m.done < len(e.operations) {
+		w, ok := e.operations[m.done].apply(m.world)
+		if !ok {
+			e.unfit = true
+		}
+		next = append(next, moment{w, m.done + 1})
+	}
+	return next
+}
+
+// leftOut are operations that are not in stories, because Kubernetes itself may do this or that with them, or because it is
+// known and documented that HariKube does something else.
+var leftOut = []struct {
+	what string
+	is   func(*exploration) bool
+}{
+	// An object that gets an owner which is going is looked at when the owner is looked at again, and at the latest when it
+	// goes: Kubernetes says nothing about when that is. HariKube looks at once.
+	//
+	// What kube-controller-manager looks at is what gets a reference to another uid, not what gets another name for the same.
+	{"an operation is unfit, or too much may happen", func(e *exploration) bool { return e.unfit }},
+
+	// It depends on what the collector does first. Dependents that do not block an owner that is deleted in the foreground,
+	// and held: if it has waited for nobody before they are looked at, they stay. Circles, in which owners are told not to
+	// wait, or need not. An object that loses one owner and is freed of the other: if it is free first, it goes. What is
+	// seen to be in a circle as one of its dependents has been deleted in the foreground, and no more is.
+	{"there is more than one end", func(e *exploration) bool {
+		return slices.ContainsFunc(e.ends, func(w world) bool { return !slices.Equal(w.lines(anybody), e.ends[0].lines(anybody)) })
+	}},
+
+	// Of a cluster-scoped object with a namespaced owner kube-controller-manager says that this will never be right, and mostly
+	// does not look at the object when that is over.
+	{"an object without a namespace loses a namespaced owner, or gets one", func(e *exploration) bool {
+		return e.changes((*object).isGivenUp)
+	}},
+
+	// Of two references to the same uid kube-controller-manager knows the last one alone when they go.
+	{"one owner twice, blocked and not", func(e *exploration) bool {
+		return e.isEver(func(_ world, o *object, _ int) bool { return o.isOfTwoMinds() })
+	}},
+
+	// A visible owner does not wait for hidden dependents: kube-controller-manager knows of none, and lets it go at once.
+	// Its dependents go after it then, and what is held of them looks otherwise until it is gone.
+	{"a visible owner is deleted in the foreground, and something hidden is left that it would wait for", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			return o.isWaiting() && !o.isHidden(database) && w.isAnyHidden(o, database) && !e.allGo(w, o)
+		})
+	}},
+
+	// Kube-controller-manager looks for the owners of a hidden object without a namespace in that of something visible that
+	// depends on it, and deletes it. What it sees it leaves alone if an owner would be in a namespace.
+	{"a hidden object without a namespace has namespaced owners and visible dependents", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			return o.isHidden(database) && o.isGivenUp() && w.isAnyVisible(o, database)
+		})
+	}},
+
+	// What HariKube will do, and does not yet: Services, Pods and Namespaces that are visible, of hidden owners that are deleted
+	// in the foreground, are not collected before the owner is gone. No kind of the stories is one of these.
+
+	// A definition whose objects are held is not gone, and nobody may create objects of it.
+	{"an object without a definition", func(e *exploration) bool {
+		return slices.ContainsFunc(e.operations, func(o operation) bool {
+			u, ok := o.(undefinition)
+			return ok && slices.ContainsFunc(e.ends[0], func(o *object) bool { return o.id.kind == u.kind })
+		})
+	}},
+}
+
+// isLeftOut also counts why.
+func (e *exploration) isLeftOut(counts map[string]int) bool {
+	for _, rule := range leftOut {
+		if rule.is(e) {
+			counts[rule.what]++
+			return true
+		}
+	}
+	return false
+}
+
+// isEver says whether something holds for any object at any moment, beside any database.
+func (e *exploration) isEver(is func(w world, o *object, database int) bool) bool {
+	for _, m := range e.moments {
+		for _, o := range m.world {
+			for database := range databases {
+				if is(m.world, o, database) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// changes says whether something holds for an object at one moment, and not at another.
+func (e *exploration) changes(is func(*object) bool) bool {
+	seen := map[uid]bool{}
+	for _, m := range e.moments {
+		for _, o := range m.world {
+			if before, found := seen[o.uid]; found && before != is(o) {
+				return true
+			}
+			seen[o.uid] = is(o)
+		}
+	}
+	return false
+}
+
+// isAnyHidden says whether any dependent is.
+func (w world) isAnyHidden(o *object, database int) bool {
+	return slices.ContainsFunc(w.dependents(o.uid), func(d *object) bool { return d.isHidden(database) })
+}
+
+// isAnyVisible says whether any dependent is.
+func (w world) isAnyVisible(o *object, database int) bool {
+	return slices.ContainsFunc(w.dependents(o.uid), func(d *object) bool { return !d.isHidden(database) })
+}
+
+// allGo says whether an object and everything below it is gone in the end, but for what has other owners, and none of it was
+// ever to set anything free.
+func (e *exploration) allGo(w world, o *object) bool {
+	below := world{o}
+	for i := 0; i < len(below); i++ {
+		frees := func(_ world, o *object, _ int) bool { return o.uid == below[i].uid && o.has(orphan) }
+		if e.ends[0].find(below[i].uid) != nil || e.isEver(frees) {
+			return false
+		}
+		for _, d := range w.dependents(below[i].uid) {
+			left := e.ends[0].find(d.uid)
+			stays := left != nil && !left.deleting && !left.isDependentOf(below[i].uid)
+			if !stays && !slices.Contains(below, d) {
+				below = append(below, d)
+			}
+		}
+	}
+	return true
+}
