@@ -239,8 +239,7 @@ final class Objects {
           case Kind.Served(var resource, var _, var _) -> resource.equals(gone.key.resource());
           case Kind.NotServed(var reason) ->
               reason == Kind.Reason.UNKNOWN_KIND
-                  && ObjectInfo.groupOf(reference.apiVersion())
-                      .equals(gone.key.resource().group());
+                  && ObjectInfo.groupOf(reference.apiVersion()).equals(gone.key.resource().group());
         };
   }
 

@@ -127,7 +127,8 @@ final class RandomGraphsTest {
       String uid =
           there == null || random.nextInt(10) == 0 ? "u" + random.nextInt(uids + 1) : there.uid;
       // That a reference gets another name, and nothing else, is nothing that Kubernetes looks at.
-      boolean renamed = old.stream().anyMatch(ref -> ref.uid().equals(uid) && !ref.name().equals(owner));
+      boolean renamed =
+          old.stream().anyMatch(ref -> ref.uid().equals(uid) && !ref.name().equals(owner));
       if (!renamed && refs.stream().noneMatch(ref -> ref.uid().equals(uid))) {
         refs.add(new Ref(owner, uid, random.nextBoolean()));
       }
