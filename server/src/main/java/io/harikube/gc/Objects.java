@@ -188,7 +188,7 @@ final class Objects {
     Set<String> absent = new HashSet<>();
     for (OwnerReference reference : object.info.ownerReferences()) {
       Kind kind = kinds.resolve(reference);
-      if (isGone(reference, kind, object, gone)) {
+      if (isGoneWithItsKind(reference, kind, object, gone)) {
         owners.put(reference, Owner.DANGLING);
         continue;
       }
@@ -228,19 +228,19 @@ final class Objects {
     return Edges.subject("kind " + group + "/" + kind);
   }
 
-  /** Whether a reference names what is gone: its kind, which may be gone, too, and where it was. */
-  private static boolean isGone(
+  /**
+   * Whether a reference names what is gone together with its kind, so that nobody can say any more
+   * where it was. What has a kind is looked for: it may have come back.
+   */
+  private static boolean isGoneWithItsKind(
       OwnerReference reference, Kind kind, Found object, @Nullable Gone gone) {
     return gone != null
+        && kind instanceof Kind.NotServed(var reason)
+        && reason == Kind.Reason.UNKNOWN_KIND
         && gone.uid.equals(Edges.subject(reference.uid()))
         && gone.key.name().equals(reference.name())
         && (gone.key.namespace().isEmpty() || gone.key.namespace().equals(object.namespace))
-        && switch (kind) {
-          case Kind.Served(var resource, var _, var _) -> resource.equals(gone.key.resource());
-          case Kind.NotServed(var reason) ->
-              reason == Kind.Reason.UNKNOWN_KIND
-                  && ObjectInfo.groupOf(reference.apiVersion()).equals(gone.key.resource().group());
-        };
+        && ObjectInfo.groupOf(reference.apiVersion()).equals(gone.key.resource().group());
   }
 
   /** Whether any owner of an object is gone, as far as can be told. */

@@ -284,6 +284,87 @@ final class CollectorTest {
   }
 
   @Test
+  void anOwnerThatHasComeBackKeepsItsDependents() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      server.stopCollecting();
+      server.delete("a");
+      server.put(Thing.named("a"));
+    }
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.names()).containsExactly("a", "b");
+      assertThat(server.owners("b")).containsExactly("uid-a");
+    }
+  }
+
+  /**
+   * A live object was once deleted while a cache of objects was being filled (kubernetes#88097).
+   */
+  @Test
+  void whatIsAliveStaysWhileAServerStarts() throws OpenException {
+    try (GcServer server = new GcServer(place, Mode.OFF, false)) {
+      server.put(Thing.named("a"));
+      for (int i = 0; i < 100; i++) {
+        server.put(Thing.named("b" + i).ownedBy("a"));
+      }
+      server.put(Thing.named("z").ownedBy("a").ownedBy("y"));
+    }
+    for (boolean adopt : new boolean[] {false, true}) {
+      try (GcServer server = new GcServer(place, Mode.ON, adopt)) {
+        for (int i = 0; i < 100; i++) {
+          server.put(Thing.named("b" + i).ownedBy("a").finalizer("example.com/" + adopt));
+        }
+        server.settle();
+        assertThat(server.names()).hasSize(102);
+      }
+    }
+  }
+
+  /**
+   * As if it had never been served: nobody can say what became of the owner (kubernetes#102641).
+   */
+  @Test
+  void whatHasAnOwnerInAVersionThatIsServedNoLongerStays() throws OpenException {
+    try (GcServer server = server()) {
+      server.define("other.com", "others", "Other", "v1alpha1", "v1");
+      server.awaitKind("other.com/v1alpha1", "Other", true);
+      server.put("/registry/other.com/others/n/x", Thing.named("x").json("other.com/v1", "Other"));
+      server.put(Thing.named("a").owner("other.com/v1alpha1", "Other", "x", "uid-x", false));
+      server.put(Thing.named("b").owner("other.com/v1", "Other", "x", "uid-x", false));
+      server.settle();
+      assertThat(server.names()).containsExactly("a", "b");
+      server.define("other.com", "others", "Other", "v1");
+      server.awaitKind("other.com/v1alpha1", "Other", false);
+      server.remove("/registry/other.com/others/n/x");
+      server.settle();
+      assertThat(server.names()).containsExactly("a");
+    }
+  }
+
+  /** One broken API once stopped all collection (kubernetes#60037). */
+  @Test
+  void whatIsBrokenHoldsUpNobodyElse() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put("/registry/broken.com/things/n/x", "{\"metadata\":{\"name\":");
+      server.put(
+          "/registry/apiextensions.k8s.io/customresourcedefinitions/things.broken.com",
+          "{\"spec\":");
+      server.put(Thing.named("b").ownedBy("a").owner("broken.com/v1", "Thing", "x", "u", true));
+      server.put(Thing.named("c").ownedBy("a"));
+      server.put(Thing.named("d").ownedBy("c"));
+      server.settle();
+      server.remove("/registry/broken.com/things/n/x");
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b");
+    }
+  }
+
+  @Test
   void manyGoWithTheirOwner() throws OpenException {
     try (GcServer server = server()) {
       server.put(Thing.named("a"));

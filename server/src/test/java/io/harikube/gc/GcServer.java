@@ -1,8 +1,12 @@
 package io.harikube.gc;
 
+import static java.util.stream.Collectors.joining;
+
 import io.harikube.kubernetes.AdmissionHooks;
 import io.harikube.kubernetes.Definitions;
 import io.harikube.kubernetes.KeySpace;
+import io.harikube.kubernetes.Kind;
+import io.harikube.kubernetes.Kinds;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.kubernetes.ObjectInfo;
 import io.harikube.kubernetes.ObjectReader;
@@ -24,6 +28,7 @@ import io.harikube.testing.TestStore;
 import io.harikube.watch.WatchHub;
 import io.harikube.watch.WatchOptions;
 import java.util.List;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A server's store with what it knows of Kubernetes, and a collector. */
@@ -35,12 +40,14 @@ final class GcServer implements AutoCloseable {
   private final WatchHub hub;
   private final Definitions definitions;
   private final AdmissionHooks hooks;
+  private final Kinds kinds;
   private final Collector collector;
 
   GcServer(TestStore place, Mode mode, boolean adopt) throws OpenException {
     this.place = place;
     KeySpace keys = new KeySpace("/registry");
     KubernetesSelectors selectors = new KubernetesSelectors(keys);
+    kinds = selectors.kinds();
     Rules rules = new Rules(keys);
     store = SqlStore.open(place.options(), place.clock(), StoreMetrics.NONE, selectors, rules);
     hub = new WatchHub(store.log(), WatchOptions.defaults());
@@ -52,16 +59,25 @@ final class GcServer implements AutoCloseable {
             store,
             rules,
             keys,
-            selectors.kinds(),
+            kinds,
             hooks::seeDeletionsOf,
             place.clock(),
             mode,
             adopt,
             new Counts());
-    selectors.kinds().onDefined(collector::defined);
+    kinds.onDefined(collector::defined);
   }
 
   void define(String group, String plural, String kind) {
+    define(group, plural, kind, "v1");
+  }
+
+  /** Defines a kind that is served in these versions. */
+  void define(String group, String plural, String kind, String... versions) {
+    String served =
+        Stream.of(versions)
+            .map("{\"name\":\"%s\",\"served\":true}"::formatted)
+            .collect(joining(","));
     write(
         Ops.put(
             "/registry/apiextensions.k8s.io/customresourcedefinitions/" + plural + "." + group,
@@ -69,8 +85,8 @@ final class GcServer implements AutoCloseable {
             {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
              "metadata":{"name":"%s.%s"},
              "spec":{"group":"%s","scope":"Namespaced","names":{"plural":"%s","kind":"%s"},
-             "versions":[{"name":"v1","served":true,"storage":true}]}}"""
-                .formatted(plural, group, group, plural, kind)));
+             "versions":[%s]}}"""
+                .formatted(plural, group, group, plural, kind, served)));
   }
 
   private void write(Txn.Op op) {
@@ -94,6 +110,14 @@ final class GcServer implements AutoCloseable {
     Await.until(
         "deletions of " + path + " are looked at: " + seen,
         () -> hooks.seeDeletionsOf(new Resource(path), true) == seen);
+  }
+
+  /** Waits until a version of a kind is served, or is not. */
+  void awaitKind(String apiVersion, String kind, boolean served) {
+    OwnerReference owner = new OwnerReference(apiVersion, kind, "x", "uid-x", false, false);
+    Await.until(
+        apiVersion + " is served: " + served,
+        () -> kinds.resolve(owner) instanceof Kind.Served == served);
   }
 
   void put(Thing thing) {

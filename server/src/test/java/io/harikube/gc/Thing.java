@@ -55,7 +55,16 @@ record Thing(
   }
 
   String json() {
-    return "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Thing\",\"metadata\":{"
+    return json("example.com/v1", "Thing");
+  }
+
+  /** As an object of another kind. */
+  String json(String apiVersion, String kind) {
+    return "{\"apiVersion\":\""
+        + apiVersion
+        + "\",\"kind\":\""
+        + kind
+        + "\",\"metadata\":{"
         + (isDeleting
             ? "\"deletionGracePeriodSeconds\":0,\"deletionTimestamp\":\"2026-01-01T00:00:00Z\","
             : "")
