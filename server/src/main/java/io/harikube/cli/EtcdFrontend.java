@@ -77,7 +77,6 @@ final class EtcdFrontend implements Parts.Serving {
             settings.gc(),
             settings.gcAdopt(),
             collected);
-    selectors.kinds().onDefined(collector::defined);
     EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, hooks, collector, collected);
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());

@@ -144,6 +144,7 @@ public final class Collector implements AutoCloseable {
    * Begins to collect, on threads of its own. To be called before any client writes.
    *
    * @param adopt whether what had lost its owners before anybody collected goes as well
+   * @throws CompletionException if it cannot be noted that nobody collects
    */
   public static Collector start(
       Store store,
@@ -157,8 +158,13 @@ public final class Collector implements AutoCloseable {
       Counts counts) {
     Collector collector =
         new Collector(store, rules, keys, kinds, hooks, clock, mode, adopt, counts);
+    if (mode != Mode.ON && store.gathered().contains(COLLECTING)) {
+      // Before there is anything that is not collected.
+      store.forget(List.of(COLLECTING)).join();
+    }
     if (mode != Mode.OFF) {
       rules.begin();
+      kinds.onDefined(collector::defined);
     }
     collector.thread.start();
     return collector;
@@ -204,7 +210,7 @@ public final class Collector implements AutoCloseable {
       try {
         attempt.run();
         return;
-      } catch (StoreException | CompletionException e) {
+      } catch (RuntimeException e) { // whatever it is: without this thread nothing is collected
         failed(e);
         TimeUnit.MILLISECONDS.sleep(RETRY_MILLIS);
       }
@@ -214,19 +220,16 @@ public final class Collector implements AutoCloseable {
   private void failed(RuntimeException e) {
     if (!closed) {
       counts.add(Counts.What.ERRORS);
-      FAILED.write(e.getMessage());
+      FAILED.write(e.toString());
     }
   }
 
   private void prepare() {
-    Set<AttributeName> gathered = store.gathered();
-    boolean fresh = mode != Mode.ON || !gathered.contains(COLLECTING);
-    if (mode != Mode.ON && gathered.contains(COLLECTING)) {
-      store.forget(List.of(COLLECTING)).join();
-    }
     if (mode == Mode.OFF) {
       return;
     }
+    Set<AttributeName> gathered = store.gathered();
+    boolean fresh = !gathered.contains(COLLECTING);
     if (!gathered.contains(Edges.GATHERED)) {
       store.gather(keys.all(), List.of(Edges.GATHERED)).join();
     }
@@ -311,11 +314,20 @@ public final class Collector implements AutoCloseable {
     return switch (objects.look(task.key(), null, false)) {
       case Objects.Done _ -> done(task);
       case Again _ -> false;
-      case Blocked(String subject) -> {
-        tasks.park(new Task(task.id(), task.kind(), subject, task.key())).join();
-        yield true;
-      }
+      case Blocked(String subject) -> parked(new Task(task.id(), task.kind(), subject, task.key()));
     };
+  }
+
+  /**
+   * Has an object wait for a kind. It is looked at once more then: what it waits for may have come
+   * between the look and the waiting, and would not be told again.
+   */
+  private boolean parked(Task task) {
+    tasks.park(task).join();
+    if (!(objects.look(task.key(), null, false) instanceof Blocked)) {
+      tasks.wake(Set.of(task.subject())).join();
+    }
+    return true;
   }
 
   private @Nullable Gone gone(Task task) {
@@ -419,11 +431,8 @@ public final class Collector implements AutoCloseable {
     return switch (outcome) {
       case Objects.Done _ -> true;
       case Again _ -> false;
-      case Blocked(String subject) -> {
-        Work look = new Work(Work.Kind.LOOK, true);
-        tasks.park(new Task(0, look.text(), subject, key)).join();
-        yield true;
-      }
+      case Blocked(String subject) ->
+          parked(new Task(0, new Work(Work.Kind.LOOK, true).text(), subject, key));
     };
   }
 
@@ -442,7 +451,7 @@ public final class Collector implements AutoCloseable {
   }
 
   /** Has objects looked at again that wait for a kind. */
-  public void defined(String group, String kind) {
+  private void defined(String group, String kind) {
     CompletableFuture<Void> woken = tasks.wake(Set.of(Objects.kindSubject(group, kind)));
     var _ =
         woken.whenComplete(

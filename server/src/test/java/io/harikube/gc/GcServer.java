@@ -65,7 +65,6 @@ final class GcServer implements AutoCloseable {
             mode,
             adopt,
             new Counts());
-    kinds.onDefined(collector::defined);
   }
 
   void define(String group, String plural, String kind) {
