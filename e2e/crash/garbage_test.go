@@ -61,11 +61,16 @@ func TestGarbageCollectionCrash(t *testing.T) {
 			for round := range rounds {
 				r := &graph{random: rand.New(rand.NewPCG(seed, uint64(round))), namespace: fmt.Sprintf("r%d", round)}
 				r.write()
+				r.put(t, servers[0])
 				how := r.random.IntN(3)
 				if store == "sqlite" && how == 2 {
 					how = 0
 				}
 				began := time.Now()
+				if how == 2 { // which takes over while the first one collects
+					servers[1].Launch(t)
+					time.Sleep(time.Duration(r.random.IntN(2500)) * time.Millisecond)
+				}
 				unfinished := r.collect(t, servers[0], func() {
 					switch how {
 					case 0:
@@ -78,8 +83,8 @@ func TestGarbageCollectionCrash(t *testing.T) {
 						servers[0].Kill()
 						servers[0].Start(t)
 					case 2:
-						servers[1].Start(t)
 						servers[0].Kill()
+						servers[1].Ready(t)
 						slices.Reverse(servers)
 					}
 				}, func() *server.Server { return servers[0] })
@@ -197,9 +202,8 @@ func (g *graph) object(n *node, deleting string) string {
 	return string(text)
 }
 
-// collect writes all of it, deletes what is to be deleted, has the server crash, and looks at what is left. It returns how
-// many objects were still to go when there was a server again.
-func (g *graph) collect(t *testing.T, s *server.Server, crash func(), now func() *server.Server) (unfinished int) {
+// put writes all of it.
+func (g *graph) put(t *testing.T, s *server.Server) {
 	t.Helper()
 	for depth, left := 0, len(g.nodes); left > 0; depth++ { // who comes before its owner goes at once
 		layer := map[string]string{}
@@ -212,6 +216,12 @@ func (g *graph) collect(t *testing.T, s *server.Server, crash func(), now func()
 		left -= len(layer)
 	}
 	quiet(t, s)
+}
+
+// collect deletes what is to be deleted, has the server crash, and looks at what is left. It returns how
+// many objects were still to go when there was a server again.
+func (g *graph) collect(t *testing.T, s *server.Server, crash func(), now func() *server.Server) (unfinished int) {
+	t.Helper()
 	wait := time.Duration(g.random.IntN(400)) * time.Millisecond
 	crashed := make(chan struct{})
 	timer := time.AfterFunc(wait, func() { close(crashed) })
