@@ -18,8 +18,8 @@ func TestGarbageCollection(t *testing.T) {
 			c.Apply(t, definitionOf("gc.test", "things", "Thing", "Namespaced"))
 			c.Established(t, "things.gc.test")
 			// The controller manager knows the kind: before that nothing of it is collected, on any store.
-			c.makeThings(t, "default", thing{name: "seen", visible: true})
-			c.inGraph(t, c.uid(t, "default", "seen"))
+			c.makeThings(t, "default", thing{name: "seen", visible: true}, thing{name: "owned", owners: []string{"seen"}, visible: true})
+			c.inGraph(t, c.uid(t, "default", "owned"))
 			for _, hidden := range []bool{true, false} {
 				for _, policy := range []string{"background", "foreground", "orphan"} {
 					t.Run(fmt.Sprintf("%s hidden=%v", policy, hidden), func(t *testing.T) { c.chain(t, policy, hidden) })
