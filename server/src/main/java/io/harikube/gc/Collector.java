@@ -298,17 +298,17 @@ public final class Collector implements AutoCloseable {
       case LOOK -> look(task);
       case GONE -> {
         Gone gone = gone(task);
-        yield each(task.subject(), work.hidden(), key -> objects.look(key, gone, work.hidden()))
+        yield each(task.subject(), work.hidden(), key -> look(key, gone, work.hidden()))
             && done(task);
       }
-      case GONE_ORPHANING -> setFree(task, work) && done(task);
+      case GONE_ORPHANING -> setFree(task) && done(task);
       case ORPHAN -> orphan(task, work);
       case FOREGROUND, FOREGROUND_WAIT -> foreground(task, work);
     };
   }
 
   private boolean look(Task task) {
-    return switch (objects.look(task.key(), null, false)) {
+    return switch (look(task.key(), null, false)) {
       case Objects.Done _ -> done(task);
       case Again _ -> false;
       case Blocked(String subject) -> {
@@ -316,6 +316,16 @@ public final class Collector implements AutoCloseable {
         yield true;
       }
     };
+  }
+
+  /** First its losses are looked at, then itself: so none is missed in between. */
+  private Outcome look(Bytes key, @Nullable Gone gone, boolean visible) {
+    rules.awaitLoss(key);
+    Outcome outcome = objects.look(key, gone, visible);
+    if (!(outcome instanceof Blocked)) {
+      rules.awaitLossNoMore(key);
+    }
+    return outcome;
   }
 
   private @Nullable Gone gone(Task task) {
@@ -331,16 +341,16 @@ public final class Collector implements AutoCloseable {
     if (!owner.info().deleting() || !owner.info().finalizers().contains(Finalizers.ORPHAN)) {
       return done(task);
     }
-    return setFree(task, work)
+    return setFree(task)
         && (!work.hidden()
             || objects.release(task.key(), task.subject(), Finalizers.ORPHAN)
                 instanceof Objects.Done)
         && done(task);
   }
 
-  private boolean setFree(Task task, Work work) {
-    return each(
-        task.subject(), work.hidden(), key -> objects.free(key, task.subject(), work.hidden()));
+  /** Visible dependents, too: one may have been hidden when kube-controller-manager looked. */
+  private boolean setFree(Task task) {
+    return each(task.subject(), true, key -> objects.free(key, task.subject()));
   }
 
   private boolean foreground(Task task, Work work) {
@@ -350,7 +360,7 @@ public final class Collector implements AutoCloseable {
       return done(task);
     }
     if (work.kind() == Work.Kind.FOREGROUND
-        && !each(uid, true, key -> objects.look(key, null, true))) {
+        && !each(uid, true, key -> look(key, null, true))) {
       return false;
     }
     // First it waits, then it is looked for what it waits for: so nothing is missed in between.

@@ -26,6 +26,12 @@ public final class Rules implements TaskRules {
   /** Owners that wait for their dependents; there may be others in it that do not. */
   private final Set<String> awaited = ConcurrentHashMap.newKeySet();
 
+  /**
+   * Objects that nobody can judge because of one of their owners: losing that one may be what they
+   * need. Hashes of their keys, as there may be many; an object more is looked at in vain.
+   */
+  private final Set<Long> undecided = ConcurrentHashMap.newKeySet();
+
   private volatile boolean on;
 
   /** Whether the edges of all objects are known. */
@@ -54,6 +60,23 @@ public final class Rules implements TaskRules {
     awaited.remove(uid);
   }
 
+  /** Has an object looked at when it loses an owner. */
+  void awaitLoss(Bytes key) {
+    undecided.add(hash(key));
+  }
+
+  void awaitLossNoMore(Bytes key) {
+    undecided.remove(hash(key));
+  }
+
+  private static long hash(Bytes key) {
+    long hash = 0;
+    for (byte one : key.array()) {
+      hash = 0x100000001b3L * (hash ^ one);
+    }
+    return hash;
+  }
+
   @Override
   public void put(
       Bytes key, Map<AttributeName, String> before, Map<AttributeName, String> after, Sink sink) {
@@ -61,12 +84,42 @@ public final class Rules implements TaskRules {
       return;
     }
     wake(before, after, sink);
-    if (hasNewOwner(before, after)) {
+    if (hasNewOwner(before, after) || hasLostOwner(before, after) && undecided.contains(hash(key))) {
       sink.add(new Work(Work.Kind.LOOK, true).task("", key));
     }
+    String ended = before.get(Edges.ENDING);
     String ending = after.get(Edges.ENDING);
-    if (ending != null && !ending.equals(before.get(Edges.ENDING))) {
+    if (ending == null) {
+      if (ended != null) {
+        ended(key, Edges.Ending.of(ended), sink);
+      }
+    } else if (!ending.equals(ended)) {
       end(key, Edges.Ending.of(ending), sink);
+    }
+  }
+
+  /** Whether a hidden object has an owner less, and has others. */
+  private static boolean hasLostOwner(
+      Map<AttributeName, String> before, Map<AttributeName, String> after) {
+    boolean hasOthers =
+        after.entrySet().stream()
+            .anyMatch(
+                entry ->
+                    Edges.ownerOf(entry.getKey()) != null
+                        && Edges.OF_HIDDEN.contains(entry.getValue()));
+    return hasOthers
+        && before.keySet().stream()
+            .anyMatch(name -> Edges.ownerOf(name) != null && !after.containsKey(name));
+  }
+
+  /**
+   * Kube-controller-manager has set free all that it has seen of a visible owner. What has become
+   * hidden meanwhile it may not have seen; when the owner goes at last, that is to stay.
+   */
+  private static void ended(Bytes key, Edges.Ending ended, Sink sink) {
+    if (!ended.foreground() && !ended.hidden()) {
+      Work work = new Work(Work.Kind.GONE_ORPHANING, false);
+      sink.addIf(Edges.owner(ended.uid()), Edges.OF_HIDDEN, work.task(ended.uid(), key));
     }
   }
 
@@ -110,6 +163,7 @@ public final class Rules implements TaskRules {
   @Override
   public void deleted(Bytes key, Bytes value, Map<AttributeName, String> before, Sink sink) {
     wake(before, Map.of(), sink);
+    awaitLossNoMore(key);
     if (!(keys.place(key) instanceof Place.Objects(var resource, var _))
         || !(ObjectReader.read(value, null) instanceof ObjectInfo info)
         || info.uid().isEmpty()) {
