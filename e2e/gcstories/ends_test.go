@@ -83,6 +83,29 @@ var leftOut = []struct {
 		return e.changes((*object).isGivenUp)
 	}},
 
+	// Kube-controller-manager sees the kinds each for itself. It may know that an owner orphans before it knows of what has
+	// just become a dependent, or visible: that keeps the reference then, and goes with the owner.
+	{"an owner orphans, and gets a dependent at the same time", func(e *exploration) bool {
+		orphaning := map[uid]bool{}
+		e.isEver(func(_ world, o *object, _ int) bool {
+			if o.deleting && o.has(orphan) {
+				orphaning[o.uid] = true
+			}
+			return false
+		})
+		return len(orphaning) > 0 && slices.ContainsFunc(e.operations, func(one operation) bool { return e.gives(one, orphaning) })
+	}},
+
+	// It judges an object by owners, and then takes away from the owners that there are by then.
+	{"the owners of an object are changed while it loses some", func(e *exploration) bool {
+		return slices.ContainsFunc(e.moments, func(m moment) bool {
+			return slices.ContainsFunc(e.operations[m.done:], func(one operation) bool {
+				c, ok := one.(change)
+				return ok && m.world.loses(c.uid)
+			})
+		})
+	}},
+
 	// Of two references to the same uid kube-controller-manager knows the last one alone when they go.
 	{"one owner twice, blocked and not", func(e *exploration) bool {
 		return e.isEver(func(_ world, o *object, _ int) bool { return o.isOfTwoMinds() })
@@ -107,13 +130,43 @@ var leftOut = []struct {
 	// What HariKube will do, and does not yet: Services, Pods and Namespaces that are visible, of hidden owners that are deleted
 	// in the foreground, are not collected before the owner is gone. No kind of the stories is one of these.
 
-	// A definition whose objects are held is not gone, and nobody may create objects of it.
-	{"an object without a definition", func(e *exploration) bool {
+	// A definition whose objects are held is not gone, and nobody may create objects of it. That an owner was of its kind and
+	// is gone kube-controller-manager knows as long as it remembers the last 500 that went.
+	{"an object without a definition, or with an owner that has none", func(e *exploration) bool {
 		return slices.ContainsFunc(e.operations, func(o operation) bool {
 			u, ok := o.(undefinition)
-			return ok && slices.ContainsFunc(e.ends[0], func(o *object) bool { return o.id.kind == u.kind })
+			return ok && slices.ContainsFunc(e.ends[0], func(o *object) bool { return o.id.kind == u.kind || !o.deleting && o.hasOwnerOf(u.kind) })
 		})
 	}},
+}
+
+// gives says whether an operation makes an object a dependent of one of these owners, or makes a dependent visible.
+func (e *exploration) gives(one operation, to map[uid]bool) bool {
+	isOf := func(owners []owner) bool {
+		return slices.ContainsFunc(owners, func(reference owner) bool { return to[reference.uid] })
+	}
+	switch one := one.(type) {
+	case creation:
+		return isOf(one.object.owners)
+	case change:
+		return isOf(one.owners)
+	case labelling:
+		return !one.on && e.isEver(func(_ world, o *object, _ int) bool { return o.uid == one.uid && isOf(o.owners) })
+	default:
+		return false
+	}
+}
+
+// loses says whether the collector would take owners away from an object that stays.
+func (w world) loses(uid uid) bool {
+	o := w.find(uid)
+	if o == nil || o.deleting {
+		return false
+	}
+	return slices.ContainsFunc(w.judge(o), func(next world) bool {
+		after := next.find(uid)
+		return after != nil && !after.deleting && len(after.owners) < len(o.owners)
+	})
 }
 
 // isLeftOut also counts why.

@@ -95,6 +95,10 @@ func (o *object) blocks(uid uid) bool {
 	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.uid == uid && owner.block == "true" })
 }
 
+func (o *object) hasOwnerOf(kind *kind) bool {
+	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.kind == kind })
+}
+
 // isOfTwoMinds says whether it blocks an owner, and says of the same that it does not.
 func (o *object) isOfTwoMinds() bool {
 	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.block != "true" && o.blocks(owner.uid) })
