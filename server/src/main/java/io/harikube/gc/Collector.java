@@ -359,8 +359,7 @@ public final class Collector implements AutoCloseable {
       rules.awaitNoMore(uid);
       return done(task);
     }
-    if (work.kind() == Work.Kind.FOREGROUND
-        && !each(uid, true, key -> look(key, null, true))) {
+    if (work.kind() == Work.Kind.FOREGROUND && !each(uid, true, key -> look(key, null, true))) {
       return false;
     }
     // First it waits, then it is looked for what it waits for: so nothing is missed in between.

@@ -84,7 +84,8 @@ public final class Rules implements TaskRules {
       return;
     }
     wake(before, after, sink);
-    if (hasNewOwner(before, after) || hasLostOwner(before, after) && undecided.contains(hash(key))) {
+    if (hasNewOwner(before, after)
+        || (hasLostOwner(before, after) && undecided.contains(hash(key)))) {
       sink.add(new Work(Work.Kind.LOOK, true).task("", key));
     }
     String ended = before.get(Edges.ENDING);

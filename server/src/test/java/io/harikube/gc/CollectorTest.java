@@ -229,7 +229,8 @@ final class CollectorTest {
       server.put(Thing.named("a"));
       Thing thing = Thing.named("b").ownedBy("a");
       server.put(thing.owner("example.com/v9", "Thing", "z", "uid-z", false));
-      server.put(Thing.named("c").ownedBy("a").owner("example.com/v9", "Thing", "o", "uid-o", false));
+      server.put(
+          Thing.named("c").ownedBy("a").owner("example.com/v9", "Thing", "o", "uid-o", false));
       server.put(Thing.named("o"));
       server.delete("a");
       server.settle();
