@@ -13,6 +13,7 @@ type moment struct {
 
 // exploration is all that can come of operations that are done one after the other while the collector works.
 type exploration struct {
+	start      world
 	operations []operation
 	moments    []moment
 	ends       []world
@@ -20,7 +21,7 @@ type exploration struct {
 }
 
 func explore(start world, operations []operation) *exploration {
-	e := &exploration{operations: operations}
+	e := &exploration{start: start, operations: operations}
 	seen := map[string]bool{}
 	todo := []moment{{start, 0}}
 	for len(todo) > 0 && !e.unfit {
@@ -36,10 +37,23 @@ func explore(start world, operations []operation) *exploration {
 		if len(next) == 0 {
 			e.ends = append(e.ends, m.world)
 		}
-		todo = append(todo, next...)
+		todo = append(append(todo, next...), e.lateSteps(m)...)
 		e.unfit = e.unfit || len(seen) > mostWorlds
 	}
 	return e
+}
+
+// lateSteps are those of a collector that has not heard yet that an object is being deleted.
+func (e *exploration) lateSteps(m moment) []moment {
+	var next []moment
+	for _, o := range m.world {
+		if before := e.start.find(o.uid); o.deleting && (before == nil || !before.deleting) {
+			for _, w := range m.world.judge(o) {
+				next = append(next, moment{w, m.done})
+			}
+		}
+	}
+	return next
 }
 
 func (e *exploration) next(m moment) []moment {
@@ -127,8 +141,13 @@ var leftOut = []struct {
 		})
 	}},
 
-	// What HariKube will do, and does not yet: Services, Pods and Namespaces that are visible, of hidden owners that are deleted
-	// in the foreground, are not collected before the owner is gone. No kind of the stories is one of these.
+	// Of an object that was hidden kube-controller-manager has not kept who depends on it by its uid alone, under another name
+	// or in another namespace.
+	{"an owner that was hidden and is visible lets go what names it wrongly", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			return o.deleting && (o.has(foreground) || o.has(orphan)) && o.shown[database] && slices.ContainsFunc(w.dependents(o.uid), o.isMisnamedBy)
+		})
+	}},
 
 	// A definition whose objects are held is not gone, and nobody may create objects of it. That an owner was of its kind and
 	// is gone kube-controller-manager knows as long as it remembers the last 500 that went.

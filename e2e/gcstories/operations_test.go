@@ -151,6 +151,7 @@ func (l labelling) apply(w world) (world, bool) {
 	}
 	changed := *o
 	changed.labelled[l.database] = l.on
+	changed.shown[l.database] = o.shown[l.database] || !l.on
 	return w.with(&changed), true
 }
 

@@ -86,6 +86,9 @@ func (s *side) collects(ctx context.Context, k *kind, namespace, name string) er
 		"apiVersion": k.apiVersion(k.served[0]), "kind": k.name,
 		"metadata": map[string]any{"name": name, "ownerReferences": []ownerReference{lost}},
 	}
+	if k.spec != nil {
+		body["spec"] = k.spec
+	}
 	if _, err := s.insist(ctx, request{method: http.MethodPost, path: path, body: body}, http.StatusCreated, http.StatusConflict); err != nil {
 		return err
 	}
@@ -152,6 +155,9 @@ func (n creation) play(c *scene) error {
 		"metadata": map[string]any{
 			"name": o.id.name, "labels": labels, "finalizers": o.finalizers, "ownerReferences": c.references(o.owners),
 		},
+	}
+	if o.id.kind.spec != nil {
+		body["spec"] = o.id.kind.spec
 	}
 	path := c.path(o.id)
 	for c.ctx.Err() == nil {

@@ -101,6 +101,7 @@ type play struct {
 	*story
 	scenes  []*scene
 	done    int // points
+	began   time.Time
 	within  time.Duration
 	problem string
 	leftOut map[string]int
@@ -108,7 +109,7 @@ type play struct {
 
 // tell plays a story to its end, or until there is a difference.
 func (all sides) tell(ctx context.Context, seed int, within time.Duration) *play {
-	p := &play{within: within, leftOut: map[string]int{}, scenes: make([]*scene, len(all))}
+	p := &play{began: time.Now(), within: within, leftOut: map[string]int{}, scenes: make([]*scene, len(all))}
 	p.story = write(seed, p.leftOut)
 	for i, s := range all {
 		p.scenes[i] = s.scene(ctx, p.story)
@@ -161,7 +162,8 @@ func (p *play) act(one point) error {
 				return err
 			}
 		}
-		foreseen[i] = c.await(one.after, p.within)
+		// What kube-controller-manager cannot look up it asks for again after as long as it has been asking.
+		foreseen[i] = c.await(one.after, p.within+time.Since(p.began))
 		return nil
 	})
 	if err == nil && slices.Contains(foreseen, false) {

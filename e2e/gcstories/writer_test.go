@@ -143,7 +143,7 @@ func (w *writer) creations() []operation {
 
 // place is where a new object is to be; its name may be taken.
 func (w *writer) place() id {
-	kinds := []*kind{reds, reds, reds, blues, blues, zones, configMaps, configMaps}
+	kinds := []*kind{reds, reds, reds, blues, blues, zones, configMaps, configMaps, services}
 	if w.defined {
 		kinds = append(kinds, w.own, w.own, w.own, w.own)
 	}
@@ -232,7 +232,7 @@ func (w *writer) spoil(one *owner) {
 	case 2, 3:
 		one.name = "nobody"
 	case 4:
-		one.kind, one.version = pick(w.rand, []*kind{reds, blues, configMaps, zones}), "v1"
+		one.kind, one.version = pick(w.rand, []*kind{reds, blues, configMaps, services, zones}), "v1"
 	case 5:
 		if one.kind.unserved != "" {
 			one.version = one.kind.unserved

@@ -8,7 +8,7 @@ import (
 
 // TestWriter checks that a seed always makes the same story, and that stories have everything in them that is promised.
 func TestWriter(t *testing.T) {
-	const stories = 1500
+	const stories = 600
 	leftOut, found := map[string]int{}, map[string]int{}
 	points := 0
 	for seed := range stories {
@@ -23,8 +23,8 @@ func TestWriter(t *testing.T) {
 	}
 	t.Logf("%d points; %v; left out %v", points, found, leftOut)
 	for _, feature := range promised {
-		if found[feature] < stories/500 {
-			t.Errorf("of %d stories %d have: %s", stories, found[feature], feature)
+		if found[feature] == 0 {
+			t.Errorf("none of %d stories has: %s", stories, feature)
 		}
 	}
 }
@@ -38,7 +38,7 @@ func told(s *story) string {
 }
 
 var promised = []string{
-	"Red", "Blue", "Zone", "ConfigMap", "Own", "delete a definition", "elsewhere", "recreated", "label put on", "label taken off",
+	"Red", "Blue", "Zone", "ConfigMap", "Service", "Own", "delete a definition", "elsewhere", "recreated", "label put on", "label taken off",
 	"definition deleted in the middle", "recreated owner deleted",
 	"no owners", "1 owners", "2 owners", "3 owners", "4 owners", "controller", "block true", "block false", "block ",
 	"uid of nobody", "wrong name", "wrong kind", "owner in another namespace", "owner that is gone", "unserved version", "other served version",
