@@ -199,6 +199,22 @@ func (e *exploration) isLeftOut(counts map[string]int) bool {
 	return false
 }
 
+// orphans are the kinds of objects whose owners orphan.
+func (e *exploration) orphans() []*kind {
+	var kinds []*kind
+	e.isEver(func(w world, o *object, _ int) bool {
+		if o.deleting && o.has(orphan) {
+			for _, dependent := range e.start.dependents(o.uid) {
+				if !slices.Contains(kinds, dependent.id.kind) {
+					kinds = append(kinds, dependent.id.kind)
+				}
+			}
+		}
+		return false
+	})
+	return kinds
+}
+
 // isEver says whether something holds for any object at any moment, beside any database.
 func (e *exploration) isEver(is func(w world, o *object, database int) bool) bool {
 	for _, m := range e.moments {

@@ -55,13 +55,9 @@ func (c *scene) open() error {
 }
 
 // catchUp returns when kube-controller-manager knows of all objects of these kinds: it sees each kind for itself.
-func (c *scene) catchUp(objects world) error {
-	kinds := map[*kind]bool{}
-	for _, o := range objects {
-		kinds[o.id.kind] = true
-	}
+func (c *scene) catchUp(kinds []*kind) error {
 	errs := make(chan error, len(kinds))
-	for k := range kinds {
+	for _, k := range kinds {
 		go func() { errs <- c.collects(c.ctx, k, c.namespace(home), c.story.name+"-canary") }()
 	}
 	var failed error

@@ -152,10 +152,8 @@ func (p *play) each(call func(i int, c *scene) error) error {
 func (p *play) act(one point) error {
 	foreseen := make([]bool, len(p.scenes))
 	err := p.each(func(i int, c *scene) error {
-		if one.orphans {
-			if err := c.catchUp(p.before()); err != nil {
-				return err
-			}
+		if err := c.catchUp(one.orphans); err != nil {
+			return err
 		}
 		for _, operation := range one.operations {
 			if err := operation.play(c); err != nil {
@@ -170,14 +168,6 @@ func (p *play) act(one point) error {
 		p.problem = p.report(p.verdict())
 	}
 	return err
-}
-
-// before is what there was before the operations that are being done.
-func (p *play) before() world {
-	if p.done < 2 {
-		return nil
-	}
-	return p.points[p.done-2].after
 }
 
 // verdict says who differs from whom.

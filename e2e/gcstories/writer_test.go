@@ -10,8 +10,8 @@ import (
 type point struct {
 	operations []operation
 	after      world
-	// orphans is whether an owner may set dependents free, which kube-controller-manager must know of by then.
-	orphans bool
+	// orphans are the kinds of what may be set free by its owner: kube-controller-manager must know of it by then.
+	orphans []*kind
 }
 
 // story is a series of operations on objects of its own. The same seed always makes the same.
@@ -121,8 +121,7 @@ func (w *writer) add(operations []operation, e *exploration) {
 		}
 	}
 	w.world = end
-	orphans := e.isEver(func(_ world, o *object, _ int) bool { return o.deleting && o.has(orphan) })
-	w.points = append(w.points, point{operations, end, orphans})
+	w.points = append(w.points, point{operations, end, e.orphans()})
 }
 
 // creations are one after the other, often with those before as owners.
