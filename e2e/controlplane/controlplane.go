@@ -131,10 +131,16 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 	}
 	address = fmt.Sprintf("127.0.0.1:%d", port)
 	c.metricsAddress = fmt.Sprintf("127.0.0.1:%d", metricsPort)
+	c.store = c.storeAt(address, c.metricsAddress)
+	return address, c.startProcess(ctx, c.store)
+}
+
+// storeAt is a server of the control plane's store.
+func (c *ControlPlane) storeAt(address, metricsAddress string) component {
 	store := c.config.Store.command(serving{
 		data:           c.config.Data,
 		address:        address,
-		metricsAddress: c.metricsAddress,
+		metricsAddress: metricsAddress,
 		clientCA:       c.pki.path("ca.crt"),
 		cert:           c.pki.path("store.crt"),
 		key:            c.pki.path("store.key"),
@@ -146,8 +152,7 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 			"--cert="+c.pki.path("store-client.crt"), "--key="+c.pki.path("store-client.key"),
 			"--command-timeout=2s", "get", "/registry/health")
 	}
-	c.store = component{store, "https://" + address, health}
-	return address, c.startProcess(ctx, c.store)
+	return component{store, "https://" + address, health}
 }
 
 func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
@@ -270,6 +275,39 @@ func (c *ControlPlane) CrashStore(ctx context.Context) error {
 	}
 	c.processes[0] = p
 	return p.await(ctx, c.store.probe)
+}
+
+// TakeStoreOver has another server take the database of the store over, at an address that nobody knows, kills it when it
+// serves, and returns when one serves again where it did before. To be called as CrashStore is.
+func (c *ControlPlane) TakeStoreOver(ctx context.Context) error {
+	port, err := FreePort()
+	if err != nil {
+		return err
+	}
+	metricsPort, err := FreePort()
+	if err != nil {
+		return err
+	}
+	c.crashes++
+	other := c.storeAt(fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", metricsPort))
+	p, err := c.launch(other, fmt.Sprintf("%s-%d-other.log", c.processes[0].name, c.crashes))
+	if err != nil {
+		return err
+	}
+	err = p.await(ctx, other.probe)
+	if err == nil {
+		select {
+		case <-c.processes[0].done: // it notices by itself
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	p.kill()
+	<-c.exits
+	if err != nil {
+		return err
+	}
+	return c.CrashStore(ctx)
 }
 
 // Process is a component as the system sees it.

@@ -126,6 +126,11 @@ func (p *process) stop(ctx context.Context) {
 
 // kill returns when the process has exited, without having been asked to.
 func (p *process) kill() {
+	select {
+	case <-p.done:
+		return // and its number may be another's by now
+	default:
+	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }

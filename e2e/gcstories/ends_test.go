@@ -13,6 +13,7 @@ type moment struct {
 
 // exploration is all that can come of operations that are done one after the other while the collector works.
 type exploration struct {
+	start      world
 	operations []operation
 	moments    []moment
 	ends       []world
@@ -20,7 +21,7 @@ type exploration struct {
 }
 
 func explore(start world, operations []operation) *exploration {
-	e := &exploration{operations: operations}
+	e := &exploration{start: start, operations: operations}
 	seen := map[string]bool{}
 	todo := []moment{{start, 0}}
 	for len(todo) > 0 && !e.unfit {
@@ -36,10 +37,23 @@ func explore(start world, operations []operation) *exploration {
 		if len(next) == 0 {
 			e.ends = append(e.ends, m.world)
 		}
-		todo = append(todo, next...)
+		todo = append(append(todo, next...), e.lateSteps(m)...)
 		e.unfit = e.unfit || len(seen) > mostWorlds
 	}
 	return e
+}
+
+// lateSteps are those of a collector that has not heard yet that an object is being deleted.
+func (e *exploration) lateSteps(m moment) []moment {
+	var next []moment
+	for _, o := range m.world {
+		if before := e.start.find(o.uid); o.deleting && (before == nil || !before.deleting) {
+			for _, w := range m.world.judge(o) {
+				next = append(next, moment{w, m.done})
+			}
+		}
+	}
+	return next
 }
 
 func (e *exploration) next(m moment) []moment {
@@ -83,6 +97,29 @@ var leftOut = []struct {
 		return e.changes((*object).isGivenUp)
 	}},
 
+	// Kube-controller-manager sees the kinds each for itself. It may know that an owner orphans before it knows of what has
+	// just become a dependent, or visible: that keeps the reference then, and goes with the owner.
+	{"an owner orphans, and gets a dependent at the same time", func(e *exploration) bool {
+		orphaning := map[uid]bool{}
+		e.isEver(func(_ world, o *object, _ int) bool {
+			if o.deleting && o.has(orphan) {
+				orphaning[o.uid] = true
+			}
+			return false
+		})
+		return len(orphaning) > 0 && slices.ContainsFunc(e.operations, func(one operation) bool { return e.gives(one, orphaning) })
+	}},
+
+	// It judges an object by owners, and then takes away from the owners that there are by then.
+	{"the owners of an object are changed while it loses some", func(e *exploration) bool {
+		return slices.ContainsFunc(e.moments, func(m moment) bool {
+			return slices.ContainsFunc(e.operations[m.done:], func(one operation) bool {
+				c, ok := one.(change)
+				return ok && m.world.loses(c.uid)
+			})
+		})
+	}},
+
 	// Of two references to the same uid kube-controller-manager knows the last one alone when they go.
 	{"one owner twice, blocked and not", func(e *exploration) bool {
 		return e.isEver(func(_ world, o *object, _ int) bool { return o.isOfTwoMinds() })
@@ -104,16 +141,51 @@ var leftOut = []struct {
 		})
 	}},
 
-	// What HariKube will do, and does not yet: Services, Pods and Namespaces that are visible, of hidden owners that are deleted
-	// in the foreground, are not collected before the owner is gone. No kind of the stories is one of these.
-
-	// A definition whose objects are held is not gone, and nobody may create objects of it.
-	{"an object without a definition", func(e *exploration) bool {
-		return slices.ContainsFunc(e.operations, func(o operation) bool {
-			u, ok := o.(undefinition)
-			return ok && slices.ContainsFunc(e.ends[0], func(o *object) bool { return o.id.kind == u.kind })
+	// Of an object that was hidden kube-controller-manager has not kept who depends on it by its uid alone, under another name
+	// or in another namespace.
+	{"an owner that was hidden and is visible lets go what names it wrongly", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			return o.deleting && (o.has(foreground) || o.has(orphan)) && o.shown[database] && slices.ContainsFunc(w.dependents(o.uid), o.isMisnamedBy)
 		})
 	}},
+
+	// A definition whose objects are held is not gone, and nobody may create objects of it. That an owner was of its kind and
+	// is gone kube-controller-manager knows as long as it remembers the last 500 that went.
+	{"an object without a definition, or with an owner that has none", func(e *exploration) bool {
+		return slices.ContainsFunc(e.operations, func(o operation) bool {
+			u, ok := o.(undefinition)
+			return ok && slices.ContainsFunc(e.ends[0], func(o *object) bool { return o.id.kind == u.kind || !o.deleting && o.hasOwnerOf(u.kind) })
+		})
+	}},
+}
+
+// gives says whether an operation makes an object a dependent of one of these owners, or makes a dependent visible.
+func (e *exploration) gives(one operation, to map[uid]bool) bool {
+	isOf := func(owners []owner) bool {
+		return slices.ContainsFunc(owners, func(reference owner) bool { return to[reference.uid] })
+	}
+	switch one := one.(type) {
+	case creation:
+		return isOf(one.object.owners)
+	case change:
+		return isOf(one.owners)
+	case labelling:
+		return !one.on && e.isEver(func(_ world, o *object, _ int) bool { return o.uid == one.uid && isOf(o.owners) })
+	default:
+		return false
+	}
+}
+
+// loses says whether the collector would take owners away from an object that stays.
+func (w world) loses(uid uid) bool {
+	o := w.find(uid)
+	if o == nil || o.deleting {
+		return false
+	}
+	return slices.ContainsFunc(w.judge(o), func(next world) bool {
+		after := next.find(uid)
+		return after != nil && !after.deleting && len(after.owners) < len(o.owners)
+	})
 }
 
 // isLeftOut also counts why.
@@ -125,6 +197,22 @@ func (e *exploration) isLeftOut(counts map[string]int) bool {
 		}
 	}
 	return false
+}
+
+// orphans are the kinds of objects whose owners orphan.
+func (e *exploration) orphans() []*kind {
+	var kinds []*kind
+	e.isEver(func(w world, o *object, _ int) bool {
+		if o.deleting && o.has(orphan) {
+			for _, dependent := range e.start.dependents(o.uid) {
+				if !slices.Contains(kinds, dependent.id.kind) {
+					kinds = append(kinds, dependent.id.kind)
+				}
+			}
+		}
+		return false
+	})
+	return kinds
 }
 
 // isEver says whether something holds for any object at any moment, beside any database.

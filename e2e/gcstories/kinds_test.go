@@ -13,6 +13,7 @@ type kind struct {
 	served       []string // versions; requests go to the first
 	unserved     string   // a version that is defined, and that nobody can ask for; "" if there is none
 	namespaced   bool
+	spec         map[string]any // what an object must have
 }
 
 const group = "stories.test"
@@ -22,9 +23,13 @@ var (
 	blues      = &kind{name: "Blue", plural: "blues", group: group, served: []string{"v1"}, namespaced: true}
 	zones      = &kind{name: "Zone", plural: "zones", group: group, served: []string{"v1"}}
 	configMaps = &kind{name: "ConfigMap", plural: "configmaps", served: []string{"v1"}, namespaced: true}
+	// Those HariKube does not delete: that is more than to take them away.
+	services = &kind{
+		name: "Service", plural: "services", served: []string{"v1"}, namespaced: true, spec: map[string]any{"clusterIP": "None"},
+	}
 
-	// everywhere are the kinds of all stories. Services, Pods and Namespaces are not among them: see leftOut.
-	everywhere = []*kind{reds, blues, zones, configMaps}
+	// everywhere are the kinds of all stories.
+	everywhere = []*kind{reds, blues, zones, configMaps, services}
 
 	// unheardOf is only in references.
 	unheardOf = &kind{name: "Ghost", plural: "ghosts", group: "unheard-of." + group, unserved: "v1", namespaced: true}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -25,6 +26,7 @@ type mirror struct {
 // view is the objects of one story.
 type view struct {
 	objects map[*kind]map[string]metadata // by namespace and name
+	seen    map[*kind]uint64              // the version up to which nothing is missing
 	changed chan struct{}                 // closed by the next change
 }
 
@@ -32,7 +34,7 @@ type view struct {
 func (m *mirror) view(story string) *view {
 	v := m.views[story]
 	if v == nil {
-		v = &view{objects: map[*kind]map[string]metadata{}, changed: make(chan struct{})}
+		v = &view{objects: map[*kind]map[string]metadata{}, seen: map[*kind]uint64{}, changed: make(chan struct{})}
 		m.views[story] = v
 	}
 	return v
@@ -65,8 +67,24 @@ func (m *mirror) set(k *kind, object metadata, gone bool) {
 	} else {
 		v.objects[k][name] = object
 	}
+	v.see(k, object.ResourceVersion)
+}
+
+// see takes note that all is known up to a version.
+func (v *view) see(k *kind, version string) {
+	if number, err := strconv.ParseUint(version, 10, 64); err == nil {
+		v.seen[k] = max(v.seen[k], number)
+	}
 	close(v.changed)
 	v.changed = make(chan struct{})
+}
+
+// seen returns up to which version all is known of a story's objects of a kind, and what is closed when that changes.
+func (m *mirror) seen(story string, k *kind) (uint64, <-chan struct{}) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	v := m.view(story)
+	return v.seen[k], v.changed
 }
 
 // replace takes note that there are no other objects of a kind.
@@ -80,6 +98,11 @@ func (m *mirror) replace(k *kind, listed answer) {
 		if !there[object.UID] {
 			m.set(k, object, true)
 		}
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	for _, v := range m.views {
+		v.see(k, listed.Metadata.ResourceVersion)
 	}
 }
 

@@ -129,15 +129,19 @@ func (o *object) isGivenUp() bool {
 	return o.id.place == nowhere && slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.kind.namespaced })
 }
 
-// labelling puts the label on an object that has none, and takes it off one that has it, on one database.
+// labelling puts the label on an object, or takes it off, on one database.
 type labelling struct {
 	id       id
 	uid      uid
 	database int
+	on       bool
 }
 
 func (l labelling) String() string {
-	return fmt.Sprintf("put the label on %s, or take it off, on database %d", l.id, l.database+1)
+	if l.on {
+		return fmt.Sprintf("put the label on %s on database %d", l.id, l.database+1)
+	}
+	return fmt.Sprintf("take the label off %s on database %d", l.id, l.database+1)
 }
 
 func (l labelling) apply(w world) (world, bool) {
@@ -146,7 +150,8 @@ func (l labelling) apply(w world) (world, bool) {
 		return w, true
 	}
 	changed := *o
-	changed.labelled[l.database] = !o.labelled[l.database]
+	changed.labelled[l.database] = l.on
+	changed.shown[l.database] = o.shown[l.database] || !l.on
 	return w.with(&changed), true
 }
 

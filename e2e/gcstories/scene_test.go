@@ -1,12 +1,15 @@
 package gcstories
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,17 +51,39 @@ func (c *scene) open() error {
 	if err := c.mirror.follow(c.ctx, own); err != nil {
 		return err
 	}
-	return c.collects(c.ctx, own, c.story.name)
+	return c.collects(c.ctx, own, c.story.name, "canary")
 }
 
-// collects returns when kube-controller-manager has collected an object whose owner there has never been: it knows the kind then.
-func (s *side) collects(ctx context.Context, k *kind, namespace string) error {
-	const name = "canary"
-	lost := ownerReference{APIVersion: "v1", Kind: configMaps.name, Name: name, UID: made}
+// catchUp returns when kube-controller-manager knows of all objects of these kinds: it sees each kind for itself.
+func (c *scene) catchUp(kinds []*kind) error {
+	errs := make(chan error, len(kinds))
+	for _, k := range kinds {
+		go func() { errs <- c.collects(c.ctx, k, c.namespace(home), c.story.name+"-canary") }()
+	}
+	var failed error
+	for range kinds {
+		failed = cmp.Or(failed, <-errs)
+	}
+	return failed
+}
+
+// canaries have an owner each, which has never been.
+var canaries atomic.Int64
+
+// collects returns when kube-controller-manager has collected an object whose owner there has never been: it knows the kind
+// then, and all of its objects from before.
+func (s *side) collects(ctx context.Context, k *kind, namespace, name string) error {
+	if !k.namespaced {
+		namespace = ""
+	}
+	lost := ownerReference{APIVersion: "v1", Kind: "Namespace", Name: name, UID: fmt.Sprintf("canary-%d", canaries.Add(1))}
 	path := k.folder(namespace)
 	body := map[string]any{
 		"apiVersion": k.apiVersion(k.served[0]), "kind": k.name,
 		"metadata": map[string]any{"name": name, "ownerReferences": []ownerReference{lost}},
+	}
+	if k.spec != nil {
+		body["spec"] = k.spec
 	}
 	if _, err := s.insist(ctx, request{method: http.MethodPost, path: path, body: body}, http.StatusCreated, http.StatusConflict); err != nil {
 		return err
@@ -92,6 +117,13 @@ func (c *scene) name(u uid, is string) {
 	c.uids[u], c.spoken[is] = is, u
 }
 
+func (c *scene) isNamed(is string) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	_, named := c.spoken[is]
+	return named
+}
+
 func (c *scene) references(owners []owner) []ownerReference {
 	references := []ownerReference{}
 	for _, o := range owners {
@@ -120,6 +152,9 @@ func (n creation) play(c *scene) error {
 			"name": o.id.name, "labels": labels, "finalizers": o.finalizers, "ownerReferences": c.references(o.owners),
 		},
 	}
+	if o.id.kind.spec != nil {
+		body["spec"] = o.id.kind.spec
+	}
 	path := c.path(o.id)
 	for c.ctx.Err() == nil {
 		created, err := c.insist(c.ctx, request{method: http.MethodPost, path: strings.TrimSuffix(path, "/"+o.id.name), body: body},
@@ -129,12 +164,12 @@ func (n creation) play(c *scene) error {
 		}
 		if created.code == http.StatusConflict { // with what an attempt has made whose answer has been lost
 			created, err = c.insist(c.ctx, request{method: http.MethodGet, path: path}, http.StatusOK, http.StatusNotFound)
-			if err != nil || created.code == http.StatusNotFound {
+			if err != nil || created.code == http.StatusNotFound || c.isNamed(created.Metadata.UID) {
 				continue
 			}
 		}
 		c.name(o.uid, created.Metadata.UID)
-		return nil
+		return c.sees(o.id.kind, created)
 	}
 	return c.ctx.Err()
 }
@@ -144,9 +179,12 @@ func (d deletion) play(c *scene) error {
 	if d.policy != usual {
 		options["propagationPolicy"] = d.policy
 	}
-	_, err := c.insist(c.ctx, request{method: http.MethodDelete, path: c.path(d.id), body: options},
+	done, err := c.insist(c.ctx, request{method: http.MethodDelete, path: c.path(d.id), body: options},
 		http.StatusOK, http.StatusAccepted, http.StatusNotFound, http.StatusConflict)
-	return err
+	if err != nil {
+		return err
+	}
+	return c.sees(d.id.kind, done)
 }
 
 // edit changes metadata of an object, if it is there, so that no other change is undone.
@@ -165,11 +203,37 @@ func (c *scene) edit(at id, uid uid, edit func(metadata) map[string]any) error {
 		done, err := c.insist(c.ctx, request{
 			method: http.MethodPatch, path: path, body: map[string]any{"metadata": patch}, contentType: mergePatch,
 		}, http.StatusOK, http.StatusNotFound, http.StatusConflict)
-		if err != nil || done.code != http.StatusConflict {
+		if err != nil {
 			return err
+		}
+		if done.code != http.StatusConflict {
+			return c.sees(at.kind, done)
 		}
 	}
 	return c.ctx.Err()
+}
+
+// sees returns when the mirror has what an answer has: what was there before may be what is foreseen, too.
+func (c *scene) sees(k *kind, done answer) error {
+	version, err := strconv.ParseUint(done.Metadata.ResourceVersion, 10, 64)
+	if err != nil {
+		return nil // it has gone, which is never foreseen before
+	}
+	deadline := time.NewTimer(2 * within)
+	defer deadline.Stop()
+	for {
+		seen, changed := c.mirror.seen(c.story.name, k)
+		if seen >= version {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			return fmt.Errorf("the watch of %s has come to %d, and not to %d", k.plural, seen, version)
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+	}
 }
 
 func (u unholding) play(c *scene) error {
@@ -189,10 +253,10 @@ func (l labelling) play(c *scene) error {
 	if c.database != l.database {
 		return nil
 	}
-	return c.edit(l.id, l.uid, func(now metadata) map[string]any {
-		var value any = ""
-		if _, labelled := now.Labels[label]; labelled {
-			value = nil
+	return c.edit(l.id, l.uid, func(metadata) map[string]any {
+		var value any
+		if l.on {
+			value = ""
 		}
 		return map[string]any{"labels": map[string]any{label: value}}
 	})

@@ -37,7 +37,8 @@ const (
 // side is a control plane.
 type side struct {
 	name     string
-	database int // anybody for Kubernetes as it is
+	database int  // anybody for Kubernetes as it is
+	isShared bool // whether another server can take the database over
 	config   controlplane.Config
 	plane    *controlplane.ControlPlane
 	client   *http.Client
@@ -58,7 +59,7 @@ func newSides(t *testing.T) sides {
 		{name: "sqlite", database: 0, config: controlplane.Config{Store: controlplane.HariKube{}}},
 	}
 	if endpoint, ok := postgresDatabase(t); ok {
-		all = append(all, &side{name: "postgres", database: 1, config: controlplane.Config{Store: controlplane.HariKube{Endpoint: endpoint}}})
+		all = append(all, &side{name: "postgres", database: 1, isShared: true, config: controlplane.Config{Store: controlplane.HariKube{Endpoint: endpoint}}})
 	}
 	t.Cleanup(all.stop)
 	if err := all.each(func(s *side) error { return s.start(t) }); err != nil {

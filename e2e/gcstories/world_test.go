@@ -77,6 +77,8 @@ type object struct {
 	waited bool
 	// labelled is whether it has the label, on each database.
 	labelled [databases]bool
+	// shown is whether it has ever lost the label, on each database.
+	shown [databases]bool
 }
 
 func (o *object) has(finalizer string) bool { return slices.Contains(o.finalizers, finalizer) }
@@ -93,6 +95,21 @@ func (o *object) isDependentOf(uid uid) bool {
 
 func (o *object) blocks(uid uid) bool {
 	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.uid == uid && owner.block == "true" })
+}
+
+// isMisnamedBy says whether a dependent names it where it is not.
+func (o *object) isMisnamedBy(dependent *object) bool {
+	return slices.ContainsFunc(dependent.owners, func(owner owner) bool {
+		at := id{owner.kind, nowhere, owner.name}
+		if owner.kind.namespaced {
+			at.place = dependent.id.place
+		}
+		return owner.uid == o.uid && at != o.id
+	})
+}
+
+func (o *object) hasOwnerOf(kind *kind) bool {
+	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.kind == kind })
 }
 
 // isOfTwoMinds says whether it blocks an owner, and says of the same that it does not.
@@ -186,7 +203,7 @@ func (w world) lines(database int) []string {
 func (w world) key() string {
 	var key strings.Builder
 	for _, o := range w {
-		fmt.Fprintf(&key, "%s %v %v\n", o.line(false), o.waited, o.labelled)
+		fmt.Fprintf(&key, "%s %v %v %v\n", o.line(false), o.waited, o.labelled, o.shown)
 	}
 	return key.String()
 }

@@ -10,6 +10,8 @@ import (
 type point struct {
 	operations []operation
 	after      world
+	// orphans are the kinds of what may be set free by its owner: kube-controller-manager must know of it by then.
+	orphans []*kind
 }
 
 // story is a series of operations on objects of its own. The same seed always makes the same.
@@ -37,6 +39,7 @@ type writer struct {
 	world   world
 	born    map[id]int
 	dead    world
+	defined bool // whether there still is a definition of the story's own kind
 	leftOut map[string]int
 }
 
@@ -51,15 +54,17 @@ func write(seed int, leftOut map[string]int) *story {
 		w.modes[database] = pick(r, []mode{all, half, half, none})
 	}
 	if r.IntN(ownKindOneOf) == 0 {
-		w.own = ownKind(w.name)
+		w.own, w.defined = ownKind(w.name), true
 	}
 	for objects := 4 + r.IntN(9); len(w.world) < objects && w.attempt(w.creations); {
 	}
-	for range 4 + r.IntN(7) {
+	parts := 4 + r.IntN(7)
+	end := r.IntN(parts)
+	for i := range parts {
+		if w.defined && i >= end {
+			w.undefine()
+		}
 		w.attempt(w.something)
-	}
-	if w.own != nil && w.attempt(w.letGo) {
-		w.attempt(func() []operation { return []operation{undefinition{w.own}} })
 	}
 	if r.IntN(3) > 0 {
 		w.attempt(w.letGo)
@@ -72,6 +77,18 @@ func pick[T any](r *rand.Rand, values []T) T { return values[r.IntN(len(values))
 // oneOf says true one time of n.
 func (w *writer) oneOf(n int) bool { return w.rand.IntN(n) == 0 }
 
+// undefine has the story's own kind deleted, often with something else at once.
+func (w *writer) undefine() {
+	w.attempt(w.letGo)
+	w.attempt(func() []operation {
+		operations := []operation{undefinition{w.own}}
+		if w.oneOf(2) {
+			operations = append(w.something(), operations...)
+		}
+		return operations
+	})
+}
+
 // attempt adds operations to the story that can have but one end.
 func (w *writer) attempt(choose func() []operation) bool {
 	const attempts = 30
@@ -81,17 +98,21 @@ func (w *writer) attempt(choose func() []operation) bool {
 			continue
 		}
 		if e := explore(w.world, operations); !e.isLeftOut(w.leftOut) {
-			w.add(operations, e.ends[0])
+			w.add(operations, e)
 			return true
 		}
 	}
 	return false
 }
 
-func (w *writer) add(operations []operation, end world) {
+func (w *writer) add(operations []operation, e *exploration) {
+	end := e.ends[0]
 	for _, one := range operations {
-		if c, ok := one.(creation); ok {
-			w.born[c.object.id]++
+		switch one := one.(type) {
+		case creation:
+			w.born[one.object.id]++
+		case undefinition:
+			w.defined = false
 		}
 	}
 	for _, o := range w.world {
@@ -100,7 +121,7 @@ func (w *writer) add(operations []operation, end world) {
 		}
 	}
 	w.world = end
-	w.points = append(w.points, point{operations, end})
+	w.points = append(w.points, point{operations, end, e.orphans()})
 }
 
 // creations are one after the other, often with those before as owners.
@@ -121,8 +142,8 @@ func (w *writer) creations() []operation {
 
 // place is where a new object is to be; its name may be taken.
 func (w *writer) place() id {
-	kinds := []*kind{reds, reds, reds, blues, blues, zones, configMaps, configMaps}
-	if w.own != nil {
+	kinds := []*kind{reds, reds, reds, blues, blues, zones, configMaps, configMaps, services}
+	if w.defined {
 		kinds = append(kinds, w.own, w.own, w.own, w.own)
 	}
 	at := id{pick(w.rand, kinds), home, string(rune('a' + w.rand.IntN(15)))}
@@ -183,7 +204,9 @@ func (w *writer) owners(of id, others world) []owner {
 // owner has no kind if there is none.
 func (w *writer) owner(of id, others world) owner {
 	if len(w.dead) > 0 && w.oneOf(30) {
-		return w.reference(pick(w.rand, w.dead))
+		if o := pick(w.rand, w.dead); o.id.kind != w.own {
+			return w.reference(o)
+		}
 	}
 	var fit world
 	for _, o := range others {
@@ -208,7 +231,7 @@ func (w *writer) spoil(one *owner) {
 	case 2, 3:
 		one.name = "nobody"
 	case 4:
-		one.kind, one.version = pick(w.rand, []*kind{reds, blues, configMaps, zones}), "v1"
+		one.kind, one.version = pick(w.rand, []*kind{reds, blues, configMaps, services, zones}), "v1"
 	case 5:
 		if one.kind.unserved != "" {
 			one.version = one.kind.unserved
@@ -234,7 +257,8 @@ func (w *writer) something() []operation {
 		case n < 17:
 			operations = append(operations, change{o.id, o.uid, w.otherOwners(o)})
 		default:
-			operations = append(operations, labelling{o.id, o.uid, w.rand.IntN(databases)})
+			database := w.rand.IntN(databases)
+			operations = append(operations, labelling{o.id, o.uid, database, !o.labelled[database]})
 		}
 	}
 	if w.oneOf(4) {
@@ -296,7 +320,7 @@ func (w *writer) recreation() []operation {
 		return nil
 	}
 	at := pick(w.rand, w.dead).id
-	if w.world.at(at) != nil {
+	if w.world.at(at) != nil || at.kind == w.own && !w.defined {
 		return nil
 	}
 	o := w.object(at)

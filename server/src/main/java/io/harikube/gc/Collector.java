@@ -301,17 +301,17 @@ public final class Collector implements AutoCloseable {
       case LOOK -> look(task);
       case GONE -> {
         Gone gone = gone(task);
-        yield each(task.subject(), work.hidden(), key -> objects.look(key, gone, work.hidden()))
+        yield each(task.subject(), work.hidden(), key -> look(key, gone, work.hidden()))
             && done(task);
       }
-      case GONE_ORPHANING -> setFree(task, work) && done(task);
+      case GONE_ORPHANING -> setFree(task) && done(task);
       case ORPHAN -> orphan(task, work);
       case FOREGROUND, FOREGROUND_WAIT -> foreground(task, work);
     };
   }
 
   private boolean look(Task task) {
-    return switch (objects.look(task.key(), null, false)) {
+    return switch (look(task.key(), null, false)) {
       case Objects.Done _ -> done(task);
       case Again _ -> false;
       case Blocked(String subject) -> parked(new Task(task.id(), task.kind(), subject, task.key()));
@@ -324,10 +324,20 @@ public final class Collector implements AutoCloseable {
    */
   private boolean parked(Task task) {
     tasks.park(task).join();
-    if (!(objects.look(task.key(), null, false) instanceof Blocked)) {
+    if (!(look(task.key(), null, false) instanceof Blocked)) {
       tasks.wake(Set.of(task.subject())).join();
     }
     return true;
+  }
+
+  /** First its losses are looked at, then itself: so none is missed in between. */
+  private Outcome look(Bytes key, @Nullable Gone gone, boolean visible) {
+    rules.awaitLoss(key);
+    Outcome outcome = objects.look(key, gone, visible);
+    if (!(outcome instanceof Blocked)) {
+      rules.awaitLossNoMore(key);
+    }
+    return outcome;
   }
 
   private @Nullable Gone gone(Task task) {
@@ -343,16 +353,16 @@ public final class Collector implements AutoCloseable {
     if (!owner.info().deleting() || !owner.info().finalizers().contains(Finalizers.ORPHAN)) {
       return done(task);
     }
-    return setFree(task, work)
+    return setFree(task)
         && (!work.hidden()
             || objects.release(task.key(), task.subject(), Finalizers.ORPHAN)
                 instanceof Objects.Done)
         && done(task);
   }
 
-  private boolean setFree(Task task, Work work) {
-    return each(
-        task.subject(), work.hidden(), key -> objects.free(key, task.subject(), work.hidden()));
+  /** Visible dependents, too: one may have been hidden when kube-controller-manager looked. */
+  private boolean setFree(Task task) {
+    return each(task.subject(), true, key -> objects.free(key, task.subject()));
   }
 
   private boolean foreground(Task task, Work work) {
@@ -361,8 +371,7 @@ public final class Collector implements AutoCloseable {
       rules.awaitNoMore(uid);
       return done(task);
     }
-    if (work.kind() == Work.Kind.FOREGROUND
-        && !each(uid, true, key -> objects.look(key, null, true))) {
+    if (work.kind() == Work.Kind.FOREGROUND && !each(uid, true, key -> look(key, null, true))) {
       return false;
     }
     // First it waits, then it is looked for what it waits for: so nothing is missed in between.

@@ -385,13 +385,12 @@ final class Objects {
    * Takes the references to an owner away from one of its dependents.
    *
    * @param uid as {@link Edges#subject} has it
-   * @param visible whether it is ours also if it is not hidden
    */
-  Outcome free(Bytes key, String uid, boolean visible) {
+  Outcome free(Bytes key, String uid) {
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
       Found object = read(key);
       counts.add(Counts.What.LOOKED_AT);
-      if (object == null || !(visible || object.isHidden())) {
+      if (object == null) {
         return DONE;
       }
       Set<String> uids = new HashSet<>();

@@ -21,10 +21,22 @@ import org.jspecify.annotations.Nullable;
 public final class Rules implements TaskRules {
   private static final String EVENTS = "events";
 
+  /** Of so many it is known which they are: some 5 MB. */
+  private static final int MOST_UNDECIDED = 100_000;
+
   private final KeySpace keys;
 
   /** Owners that wait for their dependents; there may be others in it that do not. */
   private final Set<String> awaited = ConcurrentHashMap.newKeySet();
+
+  /**
+   * Objects that nobody can judge because of one of their owners: losing that one may be what they
+   * need. Hashes of their keys, as there may be many; an object more is looked at in vain.
+   */
+  private final Set<Long> undecided = ConcurrentHashMap.newKeySet();
+
+  /** Whether there have been more of them than are known: then any object may be one. */
+  private volatile boolean manyUndecided;
 
   private volatile boolean on;
 
@@ -54,6 +66,31 @@ public final class Rules implements TaskRules {
     awaited.remove(uid);
   }
 
+  /** Has an object looked at when it loses an owner. */
+  void awaitLoss(Bytes key) {
+    if (undecided.size() < MOST_UNDECIDED) {
+      undecided.add(hash(key));
+    } else {
+      manyUndecided = true;
+    }
+  }
+
+  void awaitLossNoMore(Bytes key) {
+    undecided.remove(hash(key));
+  }
+
+  private boolean isUndecided(Bytes key) {
+    return manyUndecided || undecided.contains(hash(key));
+  }
+
+  private static long hash(Bytes key) {
+    long hash = 0;
+    for (byte one : key.array()) {
+      hash = 0x100000001b3L * (hash ^ one);
+    }
+    return hash;
+  }
+
   @Override
   public void put(
       Bytes key, Map<AttributeName, String> before, Map<AttributeName, String> after, Sink sink) {
@@ -61,12 +98,43 @@ public final class Rules implements TaskRules {
       return;
     }
     wake(before, after, sink);
-    if (hasNewOwner(before, after)) {
+    if (hasNewOwner(before, after)
+        || (hasLostOwner(before, after) && undecided.contains(hash(key)))) {
       sink.add(new Work(Work.Kind.LOOK, true).task("", key));
     }
+    String ended = before.get(Edges.ENDING);
     String ending = after.get(Edges.ENDING);
-    if (ending != null && !ending.equals(before.get(Edges.ENDING))) {
+    if (ending == null) {
+      if (ended != null) {
+        ended(key, Edges.Ending.of(ended), sink);
+      }
+    } else if (!ending.equals(ended)) {
       end(key, Edges.Ending.of(ending), sink);
+    }
+  }
+
+  /** Whether a hidden object has an owner less, and has others. */
+  private static boolean hasLostOwner(
+      Map<AttributeName, String> before, Map<AttributeName, String> after) {
+    boolean hasOthers =
+        after.entrySet().stream()
+            .anyMatch(
+                entry ->
+                    Edges.ownerOf(entry.getKey()) != null
+                        && Edges.OF_HIDDEN.contains(entry.getValue()));
+    return hasOthers
+        && before.keySet().stream()
+            .anyMatch(name -> Edges.ownerOf(name) != null && !after.containsKey(name));
+  }
+
+  /**
+   * Kube-controller-manager has set free all that it has seen of a visible owner. What has become
+   * hidden meanwhile it may not have seen; when the owner goes at last, that is to stay.
+   */
+  private static void ended(Bytes key, Edges.Ending ended, Sink sink) {
+    if (!ended.foreground() && !ended.hidden()) {
+      Work work = new Work(Work.Kind.GONE_ORPHANING, false);
+      sink.addIf(Edges.owner(ended.uid()), Edges.OF_HIDDEN, work.task(ended.uid(), key));
     }
   }
 
@@ -110,6 +178,7 @@ public final class Rules implements TaskRules {
   @Override
   public void deleted(Bytes key, Bytes value, Map<AttributeName, String> before, Sink sink) {
     wake(before, Map.of(), sink);
+    awaitLossNoMore(key);
     if (!(keys.place(key) instanceof Place.Objects(var resource, var _))
         || !(ObjectReader.read(value, null) instanceof ObjectInfo info)
         || info.uid().isEmpty()) {

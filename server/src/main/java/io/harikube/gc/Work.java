@@ -16,7 +16,7 @@ record Work(Kind kind, boolean hidden) {
   enum Kind {
     /** An owner is gone: its dependents are looked at. */
     GONE,
-    /** An owner is gone that was to set its dependents free. */
+    /** An owner is gone, or will be, that has set its dependents free, or was to. */
     GONE_ORPHANING,
     /** An owner goes when its dependents have been set free. */
     ORPHAN,

@@ -121,15 +121,50 @@ final class CollectorTest {
     try (GcServer server = server()) {
       server.put(Thing.named("a").visible());
       server.put(Thing.named("b").ownedBy("a"));
-      server.put(Thing.named("v").ownedBy("a").visible());
       server.settle();
       // As kube-controller-manager does it, at once.
       server.put(Thing.named("a").visible().deleting().finalizer("orphan"));
       server.delete("a");
       server.settle();
-      assertThat(server.names()).containsExactly("b", "v");
+      assertThat(server.names()).containsExactly("b");
       assertThat(server.owners("b")).isEmpty();
-      assertThat(server.owners("v")).as("not ours").containsExactly("uid-a");
+    }
+  }
+
+  @Test
+  void whatBecomesHiddenWhileItsOwnerOrphansIsSetFree() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a").visible());
+      server.put(Thing.named("b").ownedBy("a").visible());
+      server.settle();
+      Thing owner = Thing.named("a").visible().deleting().finalizer("example.com/hold");
+      server.put(owner.finalizer("orphan"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      // Kube-controller-manager, which sees no dependent any more.
+      server.put(owner);
+      server.settle();
+      assertThat(server.owners("b")).isEmpty();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b");
+    }
+  }
+
+  @Test
+  void whatBecomesVisibleWhileItsOwnerOrphansIsSetFree() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a").visible());
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      server.stopCollecting();
+      server.put(Thing.named("a").visible().deleting().finalizer("orphan"));
+      // Kube-controller-manager may see this after it has let the owner go.
+      server.put(Thing.named("b").ownedBy("a").visible());
+    }
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.owners("b")).isEmpty();
     }
   }
 
@@ -185,6 +220,27 @@ final class CollectorTest {
       assertThat(server.names()).containsExactly("b", "c");
       server.define("other.com", "others", "Other");
       Await.until("its owner's kind is known", () -> server.names().equals(List.of("b")));
+    }
+  }
+
+  @Test
+  void whatLosesAnOwnerOfAKindThatIsNotServedIsLookedAtAgain() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      Thing thing = Thing.named("b").ownedBy("a");
+      server.put(thing.owner("example.com/v9", "Thing", "z", "uid-z", false));
+      server.put(
+          Thing.named("c").ownedBy("a").owner("example.com/v9", "Thing", "o", "uid-o", false));
+      server.put(Thing.named("o"));
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).containsExactly("b", "c", "o");
+      server.put(thing);
+      server.settle();
+      assertThat(server.names()).as("a user has taken it away").containsExactly("c", "o");
+      server.put(Thing.named("o").deleting().finalizer("orphan"));
+      server.settle();
+      assertThat(server.names()).as("the owner has set it free").isEmpty();
     }
   }
 
