@@ -99,7 +99,7 @@ public final class Rules implements TaskRules {
     }
     wake(before, after, sink);
     if (hasNewOwner(before, after)
-        || (hasLostOwner(before, after) && undecided.contains(hash(key)))) {
+        || (hasLostOwner(before, after) && isUndecided(key))) {
       sink.add(new Work(Work.Kind.LOOK, true).task("", key));
     }
     String ended = before.get(Edges.ENDING);
