@@ -149,6 +149,19 @@ var leftOut = []struct {
 		})
 	}},
 
+	// Kube-controller-manager keeps one name for a uid. If the hidden owner is there under that one, it asks for no other.
+	{"a hidden owner has visible dependents that name it wrongly, and others that do not", func(e *exploration) bool {
+		return e.isEver(func(w world, o *object, database int) bool {
+			wrong, right := false, false
+			for _, dependent := range w.dependents(o.uid) {
+				if !dependent.isHidden(database) {
+					wrong, right = wrong || o.isMisnamedBy(dependent), right || !o.isMisnamedBy(dependent)
+				}
+			}
+			return o.isHidden(database) && wrong && right
+		})
+	}},
+
 	// A definition whose objects are held is not gone, and nobody may create objects of it. That an owner was of its kind and
 	// is gone kube-controller-manager knows as long as it remembers the last 500 that went.
 	{"an object without a definition, or with an owner that has none", func(e *exploration) bool {

@@ -97,14 +97,14 @@ func (o *object) blocks(uid uid) bool {
 	return slices.ContainsFunc(o.owners, func(owner owner) bool { return owner.uid == uid && owner.block == "true" })
 }
 
-// isMisnamedBy says whether a dependent names it where it is not.
+// isMisnamedBy says whether a dependent names it where it is not, or in a version that nobody can ask for.
 func (o *object) isMisnamedBy(dependent *object) bool {
 	return slices.ContainsFunc(dependent.owners, func(owner owner) bool {
 		at := id{owner.kind, nowhere, owner.name}
 		if owner.kind.namespaced {
 			at.place = dependent.id.place
 		}
-		return owner.uid == o.uid && at != o.id
+		return owner.uid == o.uid && (at != o.id || !slices.Contains(owner.kind.served, owner.version))
 	})
 }
 
