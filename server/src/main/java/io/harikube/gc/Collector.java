@@ -62,7 +62,7 @@ public final class Collector implements AutoCloseable {
   private static final int PAGE = 256;
 
   /** So many objects are in memory, and so many of the writer's transactions are ours. */
-  private static final int OBJECTS = 32;
+  private static final int OBJECTS = 16;
 
   /** So many tasks are done at once. */
   private static final int TASK_THREADS = 16;
@@ -246,6 +246,9 @@ public final class Collector implements AutoCloseable {
 
   /** Begins the tasks that can be begun. */
   private void begin() {
+    if (running.size() > TASKS / 2) {
+      return; // the next that ends has this asked again, and many are read at once
+    }
     Set<String> before = new HashSet<>();
     for (Task task : tasks.ready(TASKS + running.size() + failed.size())) {
       if (closed || running.size() >= TASKS) {

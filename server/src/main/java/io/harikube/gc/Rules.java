@@ -98,8 +98,7 @@ public final class Rules implements TaskRules {
       return;
     }
     wake(before, after, sink);
-    if (hasNewOwner(before, after)
-        || (hasLostOwner(before, after) && isUndecided(key))) {
+    if (hasNewOwner(before, after) || (hasLostOwner(before, after) && isUndecided(key))) {
       sink.add(new Work(Work.Kind.LOOK, true).task("", key));
     }
     String ended = before.get(Edges.ENDING);

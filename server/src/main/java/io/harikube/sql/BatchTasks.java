@@ -33,13 +33,22 @@ final class BatchTasks implements TaskRules.Sink {
    */
   static final class Ids {
     private long last;
+    private boolean known;
 
-    /** The id before the next one. */
+    /** The id before the next one. It is asked for once: nobody else writes tasks. */
     long last(Session session) throws SQLException {
-      try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
-        last = Math.max(last, rows.next() ? rows.getLong(1) : 0);
-        return last;
+      if (!known) {
+        try (ResultSet rows = session.prepare("SELECT max(id) FROM task").executeQuery()) {
+          last = Math.max(last, rows.next() ? rows.getLong(1) : 0);
+        }
+        known = true;
       }
+      return last;
+    }
+
+    /** Somebody else may have written tasks. */
+    void doubt() {
+      known = false;
     }
 
     void given(long id) {

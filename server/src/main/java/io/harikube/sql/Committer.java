@@ -379,6 +379,7 @@ final class Committer implements AutoCloseable {
 
   private void regained(Batch batch, Meta now, boolean jump, boolean done) {
     metrics.count(StoreMetrics.Count.RECONNECTS, 1);
+    taskIds.doubt();
     LOG.info("connected to the database again");
     prefixes.clear(now.revision());
     if (done) {

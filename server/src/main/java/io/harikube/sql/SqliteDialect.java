@@ -25,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 
 /** SQLite: one file in WAL mode, every commit synced. */
 final class SqliteDialect implements Dialect {
+  static final String PRESENT = "SELECT 1 FROM attribute WHERE name = ? LIMIT 1";
+  static final String PRESENT_WITH = "SELECT 1 FROM attribute WHERE name = ? AND value = ? LIMIT 1";
   private static final String FETCH =
       """
       SELECT v.id, v.create_revision, v.version, v.lease,
@@ -229,9 +231,8 @@ final class SqliteDialect implements Dialect {
   public Set<AttributeName> present(
       Session session, Collection<AttributeName> names, List<String> values) throws SQLException {
     Set<AttributeName> present = new HashSet<>();
-    PreparedStatement any = session.prepare("SELECT 1 FROM attribute WHERE name = ? LIMIT 1");
-    PreparedStatement one =
-        session.prepare("SELECT 1 FROM attribute WHERE name = ? AND value = ? LIMIT 1");
+    PreparedStatement any = session.prepare(PRESENT);
+    PreparedStatement one = session.prepare(PRESENT_WITH);
     for (AttributeName name : names) {
       any.setBytes(1, Rows.bytes(name));
       boolean found = values.isEmpty() && isThere(any);
