@@ -179,6 +179,12 @@ final class FilterPlanTest {
       }
       return;
     }
+    for (int i = 0; i < KEYS; i += 100) { // so the index by keys is the smaller one
+      store.txn(
+          IntStream.range(i, i + 100)
+              .mapToObj(k -> Ops.put("w/" + k, "{wide=" + "x".repeat(300) + k + "}"))
+              .toArray(Txn.Op[]::new));
+    }
     for (String sql : List.of(PostgresDialect.PRESENT, PostgresDialect.PRESENT_WITH)) {
       String numbered = sql.replaceFirst("\\?", "\\$1").replaceFirst("\\?", "\\$2");
       boolean two = numbered.contains("$2");
