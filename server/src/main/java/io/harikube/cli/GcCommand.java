@@ -52,6 +52,15 @@ final class GcCommand {
         description = "Authorities that the server's certificate must lead to.")
     @Nullable Path authority;
 
+    @Option(
+        names = "--cert",
+        paramLabel = "<file>",
+        description = "Certificate to show to a server that asks for one.")
+    @Nullable Path certificate;
+
+    @Option(names = "--key", paramLabel = "<file>", description = "The key of --cert.")
+    @Nullable Path key;
+
     @Spec CommandSpec spec = CommandSpec.create();
 
     @Override
@@ -70,7 +79,7 @@ final class GcCommand {
       try (HttpClient client =
           HttpClient.newBuilder()
               .connectTimeout(PATIENCE)
-              .sslContext(PemFiles.read(null, null, authority).context(null))
+              .sslContext(PemFiles.read(certificate, key, authority).context(null))
               .build()) {
         HttpResponse<String> response =
             client.send(
