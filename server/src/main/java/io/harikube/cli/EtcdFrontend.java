@@ -1,6 +1,7 @@
 package io.harikube.cli;
 
 import io.harikube.etcd.EtcdServer;
+import io.harikube.gc.Backlog;
 import io.harikube.gc.Collector;
 import io.harikube.gc.Counts;
 import io.harikube.gc.Rules;
@@ -29,6 +30,7 @@ final class EtcdFrontend implements Parts.Serving {
   private final AdmissionHooks hooks;
   private final Collector collector;
   private final Counts collected;
+  private final Backlog backlog;
 
   private EtcdFrontend(
       WatchHub hub,
@@ -36,7 +38,9 @@ final class EtcdFrontend implements Parts.Serving {
       Definitions definitions,
       AdmissionHooks hooks,
       Collector collector,
-      Counts collected) {
+      Counts collected,
+      Backlog backlog) {
+    this.backlog = backlog;
     this.definitions = definitions;
     this.hooks = hooks;
     this.collector = collector;
@@ -77,11 +81,11 @@ final class EtcdFrontend implements Parts.Serving {
             settings.gc(),
             settings.gcAdopt(),
             collected);
-    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, hooks, collector, collected);
+    EtcdFrontend frontend =
+        new EtcdFrontend(
+            hub, server, definitions, hooks, collector, collected, new Backlog(store.tasks()));
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
-    settings.metrics().level(Metric.GC_READY, () -> store.tasks().count(false));
-    settings.metrics().level(Metric.GC_WAITING, () -> store.tasks().count(true));
     try {
       server.start();
       return frontend;
@@ -125,6 +129,8 @@ final class EtcdFrontend implements Parts.Serving {
     metrics.level(Metric.WATCH_LAG, hub::lag);
     metrics.level(Metric.WATCH_LOG_READS, hub::logReads);
     metrics.level(Metric.WATCH_DROPPED_COMMITS, hub::droppedCommits);
+    metrics.level(Metric.GC_READY, () -> backlog.count(false));
+    metrics.level(Metric.GC_WAITING, () -> backlog.count(true));
     metrics.level(Metric.GC_LOOKED_AT, () -> collected.get(Counts.What.LOOKED_AT));
     metrics.level(Metric.GC_DELETED, () -> collected.get(Counts.What.DELETED));
     metrics.level(Metric.GC_FREED, () -> collected.get(Counts.What.FREED));
@@ -149,6 +155,7 @@ final class EtcdFrontend implements Parts.Serving {
   @Override
   public void close() {
     server.close();
+    backlog.close();
     collector.close();
     hooks.close();
     definitions.close();
