@@ -63,11 +63,11 @@ build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubern
 	@touch $@
 
 .PHONY: kubernetes-unpatched
-kubernetes-unpatched: build/kubernetes/$(K8S)-unpatched/.built ## The API server as Kubernetes has it, to compare with. K8S=
-	@mkdir -p $(bin)/unpatched && ln -f build/kubernetes/$(K8S)-unpatched/bin/kube-apiserver $(bin)/unpatched/
+kubernetes-unpatched: build/kubernetes/$(K8S)-unpatched/.built ## Kubernetes as it is, to compare with. K8S=
+	@mkdir -p $(bin)/unpatched && ln -f build/kubernetes/$(K8S)-unpatched/bin/* $(bin)/unpatched/
 
 build/kubernetes/$(K8S)-unpatched/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
-    images/kubernetes/cmd/kube-apiserver/*.go)
+    images/kubernetes/cmd/kube-*/*.go)
 	@images/kubernetes/build $(K8S) $(@D) unpatched
 	@touch $@
 
@@ -116,7 +116,7 @@ run: export HARIKUBE_ENDPOINT = $(value ENDPOINT)
 endif
 run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/e2e/run ## Kubernetes on HariKube until Ctrl-C. PORT=, DATA=, ENDPOINT=postgres://…, STORE=etcd.
 	@exec build/e2e/run -bin $(bin) -data '$(value DATA)' $(if $(PORT),-port '$(PORT)') \
-	  $(if $(filter etcd,$(STORE)),-store etcd)
+	  $(if $(filter etcd,$(STORE)),-store etcd,-apply manifests/skip-controller-manager-metadata-caching.yaml)
 
 # ---- Test --------------------------------------------------------------------------------------
 

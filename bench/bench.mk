@@ -75,8 +75,11 @@ bench-deletions: $(bench_clusters) ## A namespace and a definition with 200,000 
 bench-quotas: $(bench_clusters) ## Creations below a quota of 1,000,000 objects. ARGS='-systems sqlite'.
 	@$(call bench_kubernetes,quotas) -systems sqlite,postgres $(ARGS)
 
-bench-owners: $(bench_clusters) ## 100,000 owners that the controller manager does not see. ARGS='-systems sqlite'.
+bench-owners: $(bench_clusters) ## 100,000 owners that the controller manager does not see, and what they own. ARGS='-systems sqlite'.
 	@$(call bench_kubernetes,owners) -systems sqlite,postgres $(ARGS)
+
+bench-garbage: $(bench_clusters) ## 100,000 dependents of one owner go. ARGS='-systems sqlite -counts 1000000'.
+	@$(call bench_kubernetes,garbage) -systems sqlite,postgres $(ARGS)
 
 bench-big: $(bench_peers) ## Start, get and count of 1,000,000 keys (6 minutes).
 	@$(bench_etcd) -big 1000000 -peers etcd,harikube-sqlite,harikube-postgres $(ARGS)

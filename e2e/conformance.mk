@@ -1,10 +1,12 @@
-# Kubernetes' own tests against the store: the storage tests of k8s.io/apiserver and the integration
-# tests of k8s.io/kubernetes, both with our patch. docs/conformance.md says what they are and has the
+# Kubernetes' own tests against the store: the storage tests of k8s.io/apiserver, and integration and some end-to-end
+# tests of k8s.io/kubernetes, all with our patch. docs/conformance.md says what they are and has the
 # results.
 #
 #   make test-storage         [K8S=1.37] [STORE=etcd|sqlite|postgres] [RUN=regexp] [STORAGE_PKG=pkg/storage/etcd3,…]
 #   make test-storage-minors  the same for the other minor versions
 #   make test-integration     [STORE=…] [PKG=garbagecollector,…] [RUN=regexp] [RESUME=1]
+#   make test-gc-labelled     [STORE=sqlite|postgres] [RUN=regexp]
+#   make test-gc-e2e          [STORE=sqlite|postgres]
 #   make conformance-report
 #
 # Without STORE they run on SQLite and on PostgreSQL: the one that HARIKUBE_TEST_POSTGRES is the URL of,
@@ -15,7 +17,7 @@ CONFORMANCE_STORES = $(or $(STORE),sqlite postgres)
 STORAGE_PKG ?= pkg/storage/etcd3
 
 test_parts += test-storage
-test_long_parts += test-storage-minors test-integration
+test_long_parts += test-storage-minors test-integration test-gc-labelled test-gc-e2e
 
 # $(1): a command that is run for each $$store; all of them are run, whatever becomes of each.
 on_stores = e2e/with-postgres sh -c 'failed=; for store in $(CONFORMANCE_STORES); do \
@@ -36,6 +38,16 @@ test-storage-minors: server etcd test-postgres build/e2e/tally ## The same with 
 test-integration: server etcd test-postgres build/e2e/tally ## Kubernetes' integration tests on HariKube. STORE=, PKG=, RUN=
 	@$(tally) $(call on_stores,go run -C e2e/integration . -json -kubernetes $(K8S) -store $$store -run "$(RUN)" \
 	  $(if $(PKG),-packages "$(PKG)") $(if $(RESUME),-resume))
+
+.PHONY: test-gc-labelled
+test-gc-labelled: server test-postgres build/e2e/tally ## Those of the garbage collector, with all objects labelled, and without. STORE=, RUN=
+	@$(tally) $(call on_stores,for how in apart labelled; do go run -C e2e/integration . -json -kubernetes $(K8S) -store $$store \
+	  -run "$(RUN)" -$$how -packages garbagecollector || failed=1; done; true)
+
+.PHONY: test-gc-e2e
+test-gc-e2e: build test-postgres build/e2e/tally ## Kubernetes' end-to-end cases of the garbage collector, labelled and not. STORE=
+	@$(tally) $(call on_stores,for labelled in false true; do go test -C e2e/apimachinery -count=1 -timeout=30m -json . \
+	  -args -store $$store -labelled=$$labelled || failed=1; done; true)
 
 .PHONY: conformance-report
 conformance-report: ## Writes the results of both into docs/conformance.md.

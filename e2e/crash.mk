@@ -4,8 +4,8 @@
 test_long_parts += test-crash test-memory test-check-perf
 
 .PHONY: test-crash
-test-crash: server build/e2e/tally test-postgres ## 50 crashes of the server on each database, 20 of PostgreSQL.
-	@HARIKUBE_CRASH_ROUNDS=$${HARIKUBE_CRASH_ROUNDS:-50} \
+test-crash: server build/e2e/tally test-postgres ## 50 crashes of the server on each database, 100 while it collects, 20 of PostgreSQL.
+	@HARIKUBE_GC_CRASH_ROUNDS=$${HARIKUBE_GC_CRASH_ROUNDS:-100} HARIKUBE_CRASH_ROUNDS=$${HARIKUBE_CRASH_ROUNDS:-50} \
 	  HARIKUBE_POSTGRES_CRASH_ROUNDS=$${HARIKUBE_POSTGRES_CRASH_ROUNDS:-20} \
 	  $(tally) go test -C e2e -count=1 -timeout=2h -json ./crash
 

@@ -94,11 +94,14 @@ func run(ctx context.Context, args []string) error {
 	case "owners":
 		flags.StringVar(&counts, "counts", "100000", "numbers of owners")
 		measure, least = owners, 101
+	case "garbage":
+		flags.StringVar(&counts, "counts", "100000", "numbers of dependents")
+		measure, least = garbage, few+1
 	case "watches":
 		counts = strconv.Itoa(watchers)
 		measure = watchLag
 	default:
-		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists, parallel, deletions, quotas, owners or watches", what)
+		return fmt.Errorf("%q is no measurement: memory, selectors, challenge, lists, parallel, deletions, quotas, owners, garbage or watches", what)
 	}
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -317,9 +317,12 @@ func owners(ctx context.Context, o options) error {
 	_, err := each(ctx, o, "owners.json", func(ctx context.Context, o options, name string) ([]string, error) {
 		var lines []string
 		for _, count := range append([]int{100}, o.counts...) {
-			for _, owned := range []bool{false, true} {
+			for _, run := range []struct {
+				kind  ownedKind
+				owned bool
+			}{{ownedKinds[0], false}, {ownedKinds[0], true}, {ownedKinds[1], true}, {ownedKinds[2], true}} {
 				of, err := million(ctx, o, name, func(c *cluster, store *clientv3.Client) ([]string, error) {
-					return c.owners(ctx, store, count, owned)
+					return c.owners(ctx, store, count, run.kind, run.owned)
 				})
 				lines = append(lines, of...)
 				if err != nil {
@@ -332,7 +335,22 @@ func owners(ctx context.Context, o options) error {
 	return err
 }
 
-func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int, owned bool) ([]string, error) {
+// ownedKind is what an operator makes for its custom resources. None of these objects has a controller do anything.
+type ownedKind struct {
+	name, apiVersion, registry, api, rest string
+}
+
+var ownedKinds = []ownedKind{
+	{"ConfigMap", "v1", "configmaps", "/api/v1/namespaces/default/configmaps", `"data":{"a":"b"}`},
+	{"Deployment", "apps/v1", "deployments", "/apis/apps/v1/namespaces/default/deployments",
+		`"spec":{"replicas":0,"paused":true,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},` +
+			`"spec":{"containers":[{"name":"a","image":"example.com/a:1"}]}}},"status":{"observedGeneration":1}`},
+	{"Service", "v1", "services/specs", "/api/v1/namespaces/default/services",
+		`"spec":{"clusterIP":"None","clusterIPs":["None"],"type":"ClusterIP","ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack",` +
+			`"sessionAffinity":"None"}`},
+}
+
+func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int, kind ownedKind, owned bool) ([]string, error) {
 	uid := func(i int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", i) }
 	if err := c.fill(ctx, store, count, func(i int) (string, []byte) {
 		return fmt.Sprintf("/registry/bench.test/widgets/default/w%d", i), fmt.Appendf(nil, `{"apiVersion":"bench.test/v1","kind":"Widget",`+
@@ -346,9 +364,9 @@ func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int,
 		if owned {
 			references = fmt.Sprintf(`"ownerReferences":[{"apiVersion":"bench.test/v1","kind":"Widget","name":"w%d","uid":"%s"}],`, i, uid(i))
 		}
-		return fmt.Sprintf("/registry/configmaps/default/w%d", i), fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap",`+
-			`"metadata":{"name":"w%d","namespace":"default","uid":"%s",%s"creationTimestamp":"2026-01-01T00:00:00Z"},"data":{"a":"b"}}`,
-			i, uid(count+i), references)
+		return fmt.Sprintf("/registry/%s/default/w%d", kind.registry, i), fmt.Appendf(nil, `{"apiVersion":"%s","kind":"%s",`+
+			`"metadata":{"name":"w%d","namespace":"default","uid":"%s","generation":1,%s"creationTimestamp":"2026-01-01T00:00:00Z"},%s}`,
+			kind.apiVersion, kind.name, i, uid(count+i), references, kind.rest)
 	}); err != nil {
 		return nil, err
 	}
@@ -376,8 +394,8 @@ func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int,
 	if err != nil {
 		return nil, err
 	}
-	line := fmt.Sprintf("%d ConfigMaps, owned: %t: heap of the controller manager %.1f MiB, resident %.0f MiB; GETs a second, each 10 s: %s",
-		count, owned, memory.heap, memory.resident, strings.Join(rates, " "))
+	line := fmt.Sprintf("%d objects, %s, owned: %t: heap of the controller manager %.1f MiB, resident %.0f MiB; GETs a second, each 10 s: %s",
+		count, kind.name, owned, memory.heap, memory.resident, strings.Join(rates, " "))
 	if !owned {
 		return []string{line}, nil
 	}
@@ -389,7 +407,7 @@ func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int,
 			return []string{line}, err
 		}
 		err := until(ctx, func() error {
-			_, err := c.do(ctx, http.MethodGet, fmt.Sprintf("/api/v1/namespaces/default/configmaps/w%d", at), nil)
+			_, err := c.do(ctx, http.MethodGet, fmt.Sprintf("%s/w%d", kind.api, at), nil)
 			if err != nil && strings.Contains(err.Error(), gone) {
 				return nil
 			}
@@ -400,7 +418,7 @@ func (c *cluster) owners(ctx context.Context, store *clientv3.Client, count int,
 		}
 		delays = append(delays, time.Since(began))
 	}
-	return []string{line, fmt.Sprintf("a ConfigMap goes after its owner: p50 %.2f s, longest %.2f s",
+	return []string{line, fmt.Sprintf("a %s goes after its owner: p50 %.2f s, longest %.2f s", kind.name,
 		quantile(delays, 0.5).Seconds(), quantile(delays, 1).Seconds())}, nil
 }
 

@@ -38,7 +38,7 @@ func run(results, out string) error {
 		return err
 	}
 	r := report{results: results, plots: plots}
-	for _, part := range []func() error{r.head, r.goals, r.etcd, r.big, r.challenge, r.watches, r.lists, r.memory, r.selectors, r.soak} {
+	for _, part := range []func() error{r.head, r.goals, r.etcd, r.big, r.challenge, r.watches, r.lists, r.garbage, r.memory, r.selectors, r.soak} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -400,6 +400,55 @@ func (r *report) lists() error {
 		r.printf("\n")
 	}
 	return nil
+}
+
+// ---- Garbage collection --------------------------------------------------------------------------
+
+func (r *report) garbage() error {
+	r.printf("\n## Garbage collection\n\n")
+	type puts struct{ P50, P99, Rate float64 }
+	var all []struct {
+		System, By    string
+		Dependents    int
+		Seconds       float64
+		Quiet, Beside puts
+		Points        []struct {
+			Seconds, P99 float64
+			Left         int64
+		}
+	}
+	if there, err := r.read("kubernetes/garbage.json", &all); !there || err != nil {
+		return err
+	}
+	rate := map[string]float64{} // of the controller manager
+	for _, f := range all {
+		if f.By != "the store" {
+			rate[f.System] = float64(f.Dependents) / f.Seconds
+		}
+	}
+	r.printf("An owner is deleted in the background while 32 clients write. What it owns has the label and goes in the database; or " +
+		"has none, and goes by kube-controller-manager with its usual limits.\n\n" +
+		"| | dependents | a second ÷ kube-controller-manager's | clients' p50 ÷ before | p99 ÷ before | rate ÷ before |\n|---|--:|--:|--:|--:|--:|\n")
+	var left, p99 []line
+	for color, f := range all {
+		if f.By != "the store" {
+			continue
+		}
+		r.printf("| %s | %d | %.0f | %.2f | %.2f | %.2f |\n", titles[f.System], f.Dependents, float64(f.Dependents)/f.Seconds/rate[f.System],
+			f.Beside.P50/f.Quiet.P50, f.Beside.P99/f.Quiet.P99, f.Beside.Rate/f.Quiet.Rate)
+		title := fmt.Sprintf("%s, %d", titles[f.System], f.Dependents)
+		ofLeft, ofP99 := line{name: title, color: color}, line{name: title, color: color}
+		for _, at := range f.Points {
+			ofLeft.points = append(ofLeft.points, point{at.Seconds / f.Seconds, float64(at.Left) / float64(f.Dependents)})
+			ofP99.points = append(ofP99.points, point{at.Seconds / f.Seconds, at.P99 / f.Quiet.P99})
+		}
+		left, p99 = append(left, ofLeft), append(p99, ofP99)
+	}
+	r.printf("\n")
+	if err := r.plot("garbage-left", "Dependents that are left", "time, of all", "of all", left); err != nil {
+		return err
+	}
+	return r.plot("garbage-p99", "p99 of the other clients' puts", "time, of all", "÷ before", p99)
 }
 
 // ---- Memory and selectors ------------------------------------------------------------------------

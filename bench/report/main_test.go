@@ -59,6 +59,10 @@ func TestRatiosAndPlots(t *testing.T) {
 		`[{"System": "sqlite", "Rate": 500, "Events": 500, "P50": 1, "P99": 2}, {"System": "etcd", "Rate": 500, "Events": 500, "P50": 2, "P99": 8}]`)
 	write(t, filepath.Join(results, "kubernetes", "lists.json"),
 		`[{"System": "sqlite", "Objects": 9, "Title": "all", "Found": 9, "Median": 3}, {"System": "etcd", "Objects": 9, "Title": "all", "Found": 9, "Median": 2}]`)
+	write(t, filepath.Join(results, "kubernetes", "garbage.json"),
+		`[{"System": "sqlite", "By": "the store", "Dependents": 1000, "Seconds": 2, "Quiet": {"P50": 1, "P99": 2, "Rate": 100},
+		"Beside": {"P50": 1.5, "P99": 3, "Rate": 50}, "Points": [{"Seconds": 1, "Left": 500, "P99": 3}, {"Seconds": 2, "Left": 0, "P99": 3}]},
+		{"System": "sqlite", "By": "the controller manager", "Dependents": 1000, "Seconds": 50}]`)
 	got, out := reported(t, results)
 	for _, line := range []string{
 		"| puts, 1 client | etcd | 1 on SQLite | 1.50 | OURS failed |",
@@ -71,6 +75,7 @@ func TestRatiosAndPlots(t *testing.T) {
 		"| HariKube on SQLite | 0 | 0.50 | 1.00 | 200 | 1.00 | 100 |",
 		"| HariKube on SQLite | 500 | 1.00 | 0.50 | 0.25 |",
 		"| all | 9 | 1.50 | – |",
+		"| HariKube on SQLite | 1000 | 25 | 1.50 | 1.50 | 0.50 |",
 	} {
 		if !strings.Contains(got, line+"\n") {
 			t.Errorf("no line %s", line)

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -34,7 +35,11 @@ type Config struct {
 	APIServer             string   // its program; "" is kube-apiserver
 	APIServerArgs         []string // come after ours, and the last one of a name counts
 	NoControllerManager   bool
+	ControllerManager     string   // its program; "" is kube-controller-manager
 	ControllerManagerArgs []string // come after ours
+	// Prepare is called when the API server is ready, before the controller manager is started: that looks for new kinds
+	// when it starts, and every 30 seconds.
+	Prepare func(*ControlPlane) error
 }
 
 // ControlPlane is a running one. Stop may be called again.
@@ -44,8 +49,12 @@ type ControlPlane struct {
 	StoreURL   string
 
 	managerURL string
+	// metricsAddress is where HariKube has its metrics.
+	metricsAddress string
 
 	config    Config
+	store     component
+	crashes   int
 	lock      *os.File
 	processes []*process    // in the order they were started
 	exits     chan *process // every process as it exits, asked to or not
@@ -100,6 +109,11 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if err := c.startAPIServer(ctx, store); err != nil {
 		return err
 	}
+	if c.config.Prepare != nil {
+		if err := c.config.Prepare(c); err != nil {
+			return err
+		}
+	}
 	if c.config.NoControllerManager {
 		return nil
 	}
@@ -116,10 +130,17 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 		return "", err
 	}
 	address = fmt.Sprintf("127.0.0.1:%d", port)
+	c.metricsAddress = fmt.Sprintf("127.0.0.1:%d", metricsPort)
+	c.store = c.storeAt(address, c.metricsAddress)
+	return address, c.startProcess(ctx, c.store)
+}
+
+// storeAt is a server of the control plane's store.
+func (c *ControlPlane) storeAt(address, metricsAddress string) component {
 	store := c.config.Store.command(serving{
 		data:           c.config.Data,
 		address:        address,
-		metricsAddress: fmt.Sprintf("127.0.0.1:%d", metricsPort),
+		metricsAddress: metricsAddress,
 		clientCA:       c.pki.path("ca.crt"),
 		cert:           c.pki.path("store.crt"),
 		key:            c.pki.path("store.key"),
@@ -131,7 +152,7 @@ func (c *ControlPlane) startStore(ctx context.Context) (address string, err erro
 			"--cert="+c.pki.path("store-client.crt"), "--key="+c.pki.path("store-client.key"),
 			"--command-timeout=2s", "get", "/registry/health")
 	}
-	return address, c.startProcess(ctx, store, "https://"+address, health)
+	return component{store, "https://" + address, health}
 }
 
 func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
@@ -170,7 +191,7 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		// Its heap does not grow with the objects: twice the garbage between two collections is a constant.
 		server.env = append(server.env, "GOGC=200")
 	}
-	return c.startProcess(ctx, server, url, c.pki.probe(url+"/readyz"))
+	return c.startProcess(ctx, component{server, url, c.pki.probe(url + "/readyz")})
 }
 
 func (c *ControlPlane) startControllerManager(ctx context.Context) error {
@@ -194,7 +215,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		}
 		return hasWorked(ctx)
 	}
-	manager := command{program: "kube-controller-manager", args: slices.Concat([]string{
+	manager := command{program: cmp.Or(c.config.ControllerManager, "kube-controller-manager"), args: slices.Concat([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
@@ -208,25 +229,85 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		// Alone on its API server: an election would only delay the next start.
 		"--leader-elect=false",
 	}, c.config.ControllerManagerArgs)}
-	return c.startProcess(ctx, manager, url, ready)
+	return c.startProcess(ctx, component{manager, url, ready})
+}
+
+// component is a program, where it is reached, and what succeeds as soon as it serves there.
+type component struct {
+	command
+	url   string
+	probe func(context.Context) error
 }
 
 // startProcess starts a program and waits until its probe succeeds.
-func (c *ControlPlane) startProcess(
-	ctx context.Context, command command, where string, probe func(context.Context) error,
-) error {
+func (c *ControlPlane) startProcess(ctx context.Context, component component) error {
 	began := time.Now()
-	name := filepath.Base(command.program)
-	p, err := startProcess(c.config.Bin, command, filepath.Join(c.config.Data, "log", name+".log"), c.exits)
+	name := filepath.Base(component.program)
+	p, err := c.launch(component, name+".log")
 	if err != nil {
-		return fmt.Errorf("%s does not start: %w", name, err)
-	}
-	c.processes = append(c.processes, p)
-	if err := p.await(ctx, probe); err != nil {
 		return err
 	}
-	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), where))
+	c.processes = append(c.processes, p)
+	if err := p.await(ctx, component.probe); err != nil {
+		return err
+	}
+	c.config.Log(fmt.Sprintf("%-24s ready after %4.1f s at %s", name, time.Since(began).Seconds(), component.url))
 	return nil
+}
+
+func (c *ControlPlane) launch(component component, log string) (*process, error) {
+	p, err := startProcess(c.config.Bin, component.command, filepath.Join(c.config.Data, "log", log), c.exits)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not start: %w", filepath.Base(component.program), err)
+	}
+	return p, nil
+}
+
+// CrashStore kills the store, and returns when another one serves at the same address from the same data. Not to be
+// called by several goroutines, nor beside Wait.
+func (c *ControlPlane) CrashStore(ctx context.Context) error {
+	c.processes[0].kill()
+	<-c.exits
+	c.crashes++
+	p, err := c.launch(c.store, fmt.Sprintf("%s-%d.log", c.processes[0].name, c.crashes))
+	if err != nil {
+		return err
+	}
+	c.processes[0] = p
+	return p.await(ctx, c.store.probe)
+}
+
+// TakeStoreOver has another server take the database of the store over, at an address that nobody knows, kills it when it
+// serves, and returns when one serves again where it did before. To be called as CrashStore is.
+func (c *ControlPlane) TakeStoreOver(ctx context.Context) error {
+	port, err := FreePort()
+	if err != nil {
+		return err
+	}
+	metricsPort, err := FreePort()
+	if err != nil {
+		return err
+	}
+	c.crashes++
+	other := c.storeAt(fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", metricsPort))
+	p, err := c.launch(other, fmt.Sprintf("%s-%d-other.log", c.processes[0].name, c.crashes))
+	if err != nil {
+		return err
+	}
+	err = p.await(ctx, other.probe)
+	if err == nil {
+		select {
+		case <-c.processes[0].done: // it notices by itself
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	p.kill()
+	<-c.exits
+	if err != nil {
+		return err
+	}
+	return c.CrashStore(ctx)
 }
 
 // Process is a component as the system sees it.
@@ -262,6 +343,30 @@ func (c *ControlPlane) Client() (*http.Client, error) {
 // StoreConfig is how the API server logs in at its store.
 func (c *ControlPlane) StoreConfig() (*tls.Config, error) {
 	return c.pki.clientConfig("store-client")
+}
+
+// StoreMetric is a metric of HariKube without labels.
+func (c *ControlPlane) StoreMetric(ctx context.Context, name string) (float64, error) {
+	config, err := c.StoreConfig()
+	if err != nil {
+		return 0, err
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.metricsAddress+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	return SumOf(string(text), name)
 }
 
 // Wait returns nil when ctx ends, and an error as soon as a component exits on its own.

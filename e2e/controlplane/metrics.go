@@ -11,7 +11,8 @@ import (
 func SumOf(metrics, name string, labels ...string) (float64, error) {
 	sum := 0.0
 	for line := range strings.Lines(metrics) {
-		sample, ours := strings.CutPrefix(strings.TrimSpace(line), name+"{")
+		line = strings.Replace(strings.TrimSpace(line), name+" ", name+"{} ", 1)
+		sample, ours := strings.CutPrefix(line, name+"{")
 		end := strings.LastIndex(sample, "} ")
 		if !ours || end < 0 || slices.ContainsFunc(labels, func(label string) bool { return !strings.Contains(sample[:end], label) }) {
 			continue

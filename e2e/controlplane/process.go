@@ -124,6 +124,17 @@ func (p *process) stop(ctx context.Context) {
 	}
 }
 
+// kill returns when the process has exited, without having been asked to.
+func (p *process) kill() {
+	select {
+	case <-p.done:
+		return // and its number may be another's by now
+	default:
+	}
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+}
+
 // runProgram runs a program to its end; the error holds what it wrote to stderr.
 func runProgram(ctx context.Context, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)

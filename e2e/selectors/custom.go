@@ -6,6 +6,7 @@ import (
 	stdjson "encoding/json"
 	"fmt"
 	"math/rand"
+	"time"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -75,19 +76,22 @@ func randomDefinition(r *rand.Rand, i int) *apiextensionsv1.CustomResourceDefini
 			},
 		}
 	}
+	if i%5 == 4 {
+		definition.DeletionTimestamp = &metav1.Time{Time: time.Unix(1_700_000_000, 0)}
+	}
 	version := randomVersion(r)
-	for i, name := range []string{"v1", "v2"}[:1+r.Intn(2)] {
-		if i > 0 && r.Intn(2) == 0 {
+	for at, name := range []string{"v1", "v2"}[:1+r.Intn(2)] {
+		if at > 0 && r.Intn(2) == 0 {
 			version = randomVersion(r)
 		}
-		version.Name, version.Storage = name, i == 0
+		version.Name, version.Storage, version.Served = name, at == 0, (i+at)%3 > 0
 		definition.Spec.Versions = append(definition.Spec.Versions, version)
 	}
 	return definition
 }
 
 func randomVersion(r *rand.Rand) apiextensionsv1.CustomResourceDefinitionVersion {
-	version := apiextensionsv1.CustomResourceDefinitionVersion{Served: true}
+	version := apiextensionsv1.CustomResourceDefinitionVersion{}
 	object := func() apiextensionsv1.JSONSchemaProps {
 		return apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{}}
 	}

@@ -1,6 +1,7 @@
 // The program selectors writes what Kubernetes itself answers, for the tests of the server's package
-// io.harikube.kubernetes to be compared with: which selectors it takes and what they match, and what it
-// finds in objects as they are stored. Its output is the same each time; `make kubernetes-samples` runs it.
+// io.harikube.kubernetes to be compared with: which selectors it takes and what they match, what it
+// finds in objects as they are stored, and whose deletions admission webhooks and policies look at. Its
+// output is the same each time; `make kubernetes-samples` runs it.
 package main
 
 import (
@@ -20,6 +21,7 @@ func main() {
 		"selectors.jsonl": selectors,
 		"objects.jsonl":   objects,
 		"custom.jsonl":    custom,
+		"admission.jsonl": configurations,
 	} {
 		if err := write(filepath.Join(*out, name), lines); err != nil {
 			log.Fatal(err)

@@ -95,6 +95,12 @@ func start(t testing.TB, s *Server) *Server {
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.Launch(t)
+	s.Ready(t)
+}
+
+// Ready returns when the program answers that was launched.
+func (s *Server) Ready(t testing.TB) {
+	t.Helper()
 	client := s.Client(t)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)

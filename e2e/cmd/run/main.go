@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -21,18 +22,19 @@ func main() {
 		data  = flag.String("data", "build/run", "folder of the data, certificates and logs")
 		port  = flag.Int("port", 0, "port of the API server (default: 6443, or the next free one)")
 		store = flag.String("store", "harikube", "what keeps the data: harikube, or etcd to compare")
+		apply = flag.String("apply", "", "a manifest that is applied, if there is one")
 
 		// The database, by default a SQLite file in the data folder. Not a flag: it may have a password.
 		endpoint = os.Getenv("HARIKUBE_ENDPOINT")
 	)
 	flag.Parse()
-	if err := run(*bin, *data, *port, *store, endpoint); err != nil {
+	if err := run(*bin, *data, *port, *store, *apply, endpoint); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(bin, data string, port int, store, endpoint string) error {
+func run(bin, data string, port int, store, manifest, endpoint string) error {
 	config := controlplane.Config{Bin: bin, Data: data, Port: port, Log: func(line string) {
 		fmt.Println(line)
 	}}
@@ -58,6 +60,12 @@ func run(bin, data string, port int, store, endpoint string) error {
 	if err != nil {
 		return err
 	}
+	if manifest != "" {
+		if err := apply(ctx, filepath.Join(bin, "kubectl"), plane.Kubeconfig, manifest); err != nil {
+			plane.Stop(ctx)
+			return err
+		}
+	}
 	fmt.Printf(`
 Kubernetes is ready. In another terminal:
 
@@ -78,6 +86,16 @@ Ctrl-C stops it; the next run continues with the same data.
 	plane.Stop(again)
 	if failure != nil {
 		return errors.New("stopped, because a component had stopped on its own (see above)")
+	}
+	return nil
+}
+
+// apply applies a manifest.
+func apply(ctx context.Context, kubectl, kubeconfig, manifest string) error {
+	cmd := exec.CommandContext(ctx, kubectl, "--kubeconfig="+kubeconfig, "apply", "-f", manifest)
+	cmd.Env = append(os.Environ(), "KUBERC=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s is not applied: %w\n%s", manifest, err, out)
 	}
 	return nil
 }

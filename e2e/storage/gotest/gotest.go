@@ -51,6 +51,9 @@ type Result struct {
 
 	// Kubernetes is the minor version that a package of Kubernetes belongs to; our patch is part of it.
 	Kubernetes string `json:"kubernetes,omitempty"`
+
+	// Variant is a word for how the tests were run, if that is not as usual.
+	Variant string `json:"variant,omitempty"`
 }
 
 // Count says how many tests ended this way.
@@ -84,12 +87,15 @@ func (r Result) String() string {
 	return s + fmt.Sprintf(" (%.0f s)", r.Seconds)
 }
 
-// Title is the package, and the version of Kubernetes that it is of.
+// Title is the package, the version of Kubernetes that it is of, and the variant.
 func (r Result) Title() string {
-	if r.Kubernetes == "" {
-		return r.Package
+	title := r.Package
+	for _, word := range []string{r.Kubernetes, r.Variant} {
+		if word != "" {
+			title += " " + word
+		}
 	}
-	return r.Package + " " + r.Kubernetes
+	return title
 }
 
 func (r Result) file(dir string) string {
@@ -233,6 +239,11 @@ func (b Binary) skipped() string {
 		patterns = append(patterns, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
 	}
 	return strings.Join(patterns, "|")
+}
+
+// List returns the names of the tests that Exec runs.
+func (b Binary) List(ctx context.Context) ([]string, error) {
+	return b.list(ctx, io.Discard)
 }
 
 func (b Binary) list(ctx context.Context, log io.Writer) ([]string, error) {

@@ -1,6 +1,11 @@
 package io.harikube.cli;
 
 import io.harikube.etcd.EtcdServer;
+import io.harikube.gc.Backlog;
+import io.harikube.gc.Collector;
+import io.harikube.gc.Counts;
+import io.harikube.gc.Rules;
+import io.harikube.kubernetes.AdmissionHooks;
 import io.harikube.kubernetes.Definitions;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.ops.Metric;
@@ -22,14 +27,30 @@ final class EtcdFrontend implements Parts.Serving {
   private final WatchHub hub;
   private final EtcdServer server;
   private final Definitions definitions;
+  private final AdmissionHooks hooks;
+  private final Collector collector;
+  private final Counts collected;
+  private final Backlog backlog;
 
-  private EtcdFrontend(WatchHub hub, EtcdServer server, Definitions definitions) {
+  private EtcdFrontend(
+      WatchHub hub,
+      EtcdServer server,
+      Definitions definitions,
+      AdmissionHooks hooks,
+      Collector collector,
+      Counts collected,
+      Backlog backlog) {
+    this.backlog = backlog;
     this.definitions = definitions;
+    this.hooks = hooks;
+    this.collector = collector;
+    this.collected = collected;
     this.hub = hub;
     this.server = server;
   }
 
-  static Parts.Serving serve(Store store, Parts.Settings settings, KubernetesSelectors selectors)
+  static Parts.Serving serve(
+      Store store, Parts.Settings settings, KubernetesSelectors selectors, Rules rules)
       throws IOException {
     WatchHub hub = new WatchHub(store.log(), watchOptions(settings.progressInterval()));
     EtcdServer server =
@@ -47,7 +68,22 @@ final class EtcdFrontend implements Parts.Serving {
             .tracer(settings.grpc())
             .build();
     Definitions definitions = Definitions.follow(store, hub::open, selectors);
-    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions);
+    AdmissionHooks hooks = AdmissionHooks.follow(store, hub::open, selectors.keys());
+    Counts collected = new Counts();
+    Collector collector =
+        Collector.start(
+            store,
+            rules,
+            selectors.keys(),
+            selectors.kinds(),
+            hooks::seeDeletionsOf,
+            settings.clock(),
+            settings.gc(),
+            settings.gcAdopt(),
+            collected);
+    EtcdFrontend frontend =
+        new EtcdFrontend(
+            hub, server, definitions, hooks, collector, collected, new Backlog(store.tasks()));
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
     try {
@@ -80,8 +116,12 @@ final class EtcdFrontend implements Parts.Serving {
   }
 
   private void publish(Metrics metrics) {
-    metrics.level(Metric.WATCH_STREAMS, () -> Math.max(0, hub.streams() - definitions.streams()));
-    metrics.level(Metric.WATCHERS, () -> Math.max(0, hub.watchers() - definitions.streams()));
+    metrics.level(
+        Metric.WATCH_STREAMS,
+        () -> Math.max(0, hub.streams() - definitions.streams() - hooks.streams()));
+    metrics.level(
+        Metric.WATCHERS,
+        () -> Math.max(0, hub.watchers() - definitions.streams() - hooks.watches()));
     metrics.level(Metric.SLOW_WATCHERS, hub::slowWatchers);
     metrics.level(Metric.PENDING_EVENTS, hub::pendingEvents);
     metrics.level(Metric.EVENTS, hub::eventsSent);
@@ -89,6 +129,17 @@ final class EtcdFrontend implements Parts.Serving {
     metrics.level(Metric.WATCH_LAG, hub::lag);
     metrics.level(Metric.WATCH_LOG_READS, hub::logReads);
     metrics.level(Metric.WATCH_DROPPED_COMMITS, hub::droppedCommits);
+    metrics.level(Metric.GC_READY, () -> backlog.count(false));
+    metrics.level(Metric.GC_WAITING, () -> backlog.count(true));
+    metrics.level(Metric.GC_LOOKED_AT, () -> collected.get(Counts.What.LOOKED_AT));
+    metrics.level(Metric.GC_DELETED, () -> collected.get(Counts.What.DELETED));
+    metrics.level(Metric.GC_FREED, () -> collected.get(Counts.What.FREED));
+    metrics.level(Metric.GC_RELEASED, () -> collected.get(Counts.What.RELEASED));
+    metrics.level(Metric.GC_HANDED_OVER, () -> collected.get(Counts.What.HANDED_OVER));
+    metrics.level(Metric.GC_BLOCKED_BY_KIND, () -> collected.get(Counts.What.BLOCKED_BY_KIND));
+    metrics.level(Metric.GC_BLOCKED_BY_SCOPE, () -> collected.get(Counts.What.BLOCKED_BY_SCOPE));
+    metrics.level(Metric.GC_UNREADABLE, () -> collected.get(Counts.What.UNREADABLE));
+    metrics.level(Metric.GC_ERRORS, () -> collected.get(Counts.What.ERRORS));
   }
 
   @Override
@@ -104,6 +155,9 @@ final class EtcdFrontend implements Parts.Serving {
   @Override
   public void close() {
     server.close();
+    backlog.close();
+    collector.close();
+    hooks.close();
     definitions.close();
     hub.close();
   }

@@ -1,5 +1,6 @@
 package io.harikube.cli;
 
+import io.harikube.gc.Rules;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.KubernetesSelectors;
 import io.harikube.sql.OpenException;
@@ -51,13 +52,15 @@ public final class Main {
 
   /** The parts of a real server. */
   static Parts parts() {
-    KubernetesSelectors selectors = new KubernetesSelectors(new KeySpace("/registry"));
+    KeySpace keys = new KeySpace("/registry");
+    KubernetesSelectors selectors = new KubernetesSelectors(keys);
+    Rules rules = new Rules(keys);
     return new Parts(
         (options, clock, metrics) -> {
           SqliteLibrary.load();
-          return SqlStore.open(options, clock, metrics, selectors);
+          return SqlStore.open(options, clock, metrics, selectors, rules);
         },
-        (store, settings) -> EtcdFrontend.serve(store, settings, selectors),
+        (store, settings) -> EtcdFrontend.serve(store, settings, selectors, rules),
         (snapshot, options, from) -> {
           SqliteLibrary.load();
           return Restore.restore(snapshot, options, from);
@@ -71,6 +74,7 @@ public final class Main {
         new CommandLine(new Harikube())
             .addSubcommand(new ServerCommand(environment, parts))
             .addSubcommand(new RestoreCommand(environment, parts))
+            .addSubcommand(new GcCommand())
             .addSubcommand(new VersionCommand())
             .addSubcommand(new TrainCommand(parts));
     commandLine.getSubcommands().values().forEach(Main::addHelp);

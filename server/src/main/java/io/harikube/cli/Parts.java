@@ -1,5 +1,6 @@
 package io.harikube.cli;
 
+import io.harikube.gc.Mode;
 import io.harikube.ops.GrpcMetrics;
 import io.harikube.ops.Metrics;
 import io.harikube.sql.OpenException;
@@ -64,6 +65,8 @@ record Parts(Opener opener, Frontend frontend, Restorer restorer, InstantSource 
    *
    * @param tls null for plain text
    * @param grpc counts calls
+   * @param gc whether garbage is collected
+   * @param gcAdopt whether what had lost its owners before goes as well
    */
   record Settings(
       Address listen,
@@ -77,5 +80,7 @@ record Parts(Opener opener, Frontend frontend, Restorer restorer, InstantSource 
       Duration progressInterval,
       GrpcMetrics grpc,
       Metrics metrics,
-      InstantSource clock) {}
+      InstantSource clock,
+      Mode gc,
+      boolean gcAdopt) {}
 }

@@ -123,7 +123,9 @@ final class RunningServer implements AutoCloseable {
             options.progressInterval,
             new GrpcMetrics(metrics),
             metrics,
-            parts.clock());
+            parts.clock(),
+            options.gc,
+            options.gcAdopt);
     Parts.Serving serving;
     try {
       serving = parts.frontend().serve(store, settings);

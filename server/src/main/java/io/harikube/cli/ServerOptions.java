@@ -1,10 +1,13 @@
 package io.harikube.cli;
 
+import io.harikube.gc.Mode;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * The options of the server. Names, defaults and meanings are kine's where kine has the option, so
@@ -186,4 +189,34 @@ final class ServerOptions {
       description =
           "The memory that all answers in flight may take together; 0 for 40 %% of the heap.")
   long maxAnswerBytes;
+
+  @Option(
+      names = "--gc",
+      paramLabel = "<mode>",
+      defaultValue = "on",
+      converter = GcMode.class,
+      description =
+          "Whether objects that are hidden from kube-controller-manager are garbage collected here: on,"
+              + " dry-run (it is logged what would be deleted) or off.")
+  Mode gc;
+
+  @Option(
+      names = "--gc-adopt",
+      description =
+          "At the first start with --gc=on, also delete what had lost its owners before: otherwise"
+              + " that is reported and kept.")
+  boolean gcAdopt;
+
+  /** The names of the modes. */
+  static final class GcMode implements ITypeConverter<Mode> {
+    @Override
+    public Mode convert(String value) {
+      return switch (value) {
+        case "on" -> Mode.ON;
+        case "dry-run" -> Mode.DRY_RUN;
+        case "off" -> Mode.OFF;
+        default -> throw new TypeConversionException("'" + value + "' is not on, dry-run or off");
+      };
+    }
+  }
 }

@@ -46,6 +46,11 @@ final class BuiltInKinds {
     return LABELS_BY_RESOURCE.getOrDefault(resource.path(), Set.of());
   }
 
+  /** The resources that have field labels. */
+  static Set<String> paths() {
+    return Set.copyOf(LABELS_BY_RESOURCE.keySet());
+  }
+
   private static void pods() {
     KindFields.Builder pod =
         KindFields.builder()

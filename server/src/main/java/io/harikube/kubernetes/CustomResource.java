@@ -17,11 +17,17 @@ public final class CustomResource {
   /**
    * One version of a custom resource.
    *
+   * @param served whether the API server answers in this version
    * @param storage whether objects are written in this version; old ones may be in others
    */
-  public record Version(String name, boolean storage, List<SelectableField> fields) {
+  public record Version(
+      String name, boolean served, boolean storage, List<SelectableField> fields) {
     public Version {
       fields = List.copyOf(fields);
+    }
+
+    private Version asRead() {
+      return new Version(name, true, storage, fields);
     }
 
     private boolean mayHaveDefault(String path) {
@@ -34,7 +40,23 @@ public final class CustomResource {
       String kind,
       boolean namespaced,
       boolean convertedByWebhook,
-      List<Version> versions) {}
+      boolean deleting,
+      List<Version> versions) {
+    Definition {
+      versions = List.copyOf(versions);
+    }
+
+    /** The same for all definitions by which objects are read in the same way. */
+    private Definition asRead() {
+      return new Definition(
+          resource,
+          kind,
+          namespaced,
+          convertedByWebhook,
+          false,
+          versions.stream().map(Version::asRead).toList());
+    }
+  }
 
   private final Definition definition;
 
@@ -46,9 +68,10 @@ public final class CustomResource {
       String kind,
       boolean namespaced,
       boolean convertedByWebhook,
+      boolean deleting,
       List<Version> versions) {
     this.definition =
-        new Definition(resource, kind, namespaced, convertedByWebhook, List.copyOf(versions));
+        new Definition(resource, kind, namespaced, convertedByWebhook, deleting, versions);
     if (!isConvertedByWebhook()) {
       versions.forEach(version -> fields.put(version.name, fieldsOf(version, versions)));
     }
@@ -94,6 +117,25 @@ public final class CustomResource {
 
   public List<Version> versions() {
     return definition.versions;
+  }
+
+  /** Whether the API server answers in a version. */
+  public boolean isServed(String version) {
+    return definition.versions.stream().anyMatch(v -> v.served && v.name.equals(version));
+  }
+
+  /** Whether deletion of the definition has been asked for, and with it that of all objects. */
+  public boolean isDeleting() {
+    return definition.deleting;
+  }
+
+  GroupKind groupKind() {
+    return new GroupKind(definition.resource.group(), definition.kind);
+  }
+
+  /** Whether objects say the same by either definition: they differ in what is served, at most. */
+  boolean readsLike(CustomResource other) {
+    return definition.asRead().equals(other.definition.asRead());
   }
 
   /** The field labels besides those of metadata by which the stored objects can be told. */

@@ -11,11 +11,13 @@ import org.jspecify.annotations.Nullable;
 final class DefinitionDraft {
   static final class Version {
     String name = "";
+    boolean served;
     boolean storage;
     @Nullable Schema schema;
     final List<String> paths = new ArrayList<>();
   }
 
+  boolean deleting;
   String group = "";
   String plural = "";
   String kind = "";
@@ -34,6 +36,7 @@ final class DefinitionDraft {
     if (versions.isEmpty()) {
       Version version = new Version();
       version.name = onlyVersion;
+      version.served = true;
       version.storage = true;
       versions.add(version);
     }
@@ -42,6 +45,7 @@ final class DefinitionDraft {
         kind,
         !scope.equals("Cluster"),
         !conversion.isEmpty() && !conversion.equals("None"),
+        deleting,
         versions.stream().map(this::version).toList());
   }
 
@@ -53,7 +57,7 @@ final class DefinitionDraft {
         fields.add(new SelectableField(label, mayDefault(version, label)));
       }
     }
-    return new CustomResource.Version(version.name, version.storage, fields);
+    return new CustomResource.Version(version.name, version.served, version.storage, fields);
   }
 
   private boolean mayDefault(Version version, String label) {

@@ -1,25 +1,25 @@
 package io.harikube.kubernetes;
 
+import static io.harikube.kubernetes.JsonTree.list;
+import static io.harikube.kubernetes.JsonTree.map;
+import static io.harikube.kubernetes.JsonTree.string;
+
 import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedInputStream;
 import com.google.protobuf.WireFormat;
 import io.harikube.store.Bytes;
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JsonParser;
-import tools.jackson.core.JsonToken;
 
 /**
  * Reads CustomResourceDefinitions, v1 and v1beta1, in JSON and in protobuf. The API server stores
  * them in v1beta1. The protobuf numbers of both are the same.
  */
 final class DefinitionReader {
-  /** Deeper schemas are beyond what the API server takes. */
-  private static final int MAX_DEPTH = 500;
+  /** The number of the deletion timestamp in the metadata of an object. */
+  private static final int DELETION_TIMESTAMP = 9;
 
   private DefinitionReader() {}
 
@@ -51,10 +51,10 @@ final class DefinitionReader {
     DefinitionDraft draft = new DefinitionDraft();
     CodedInputStream in = CodedInputStream.newInstance(bytes, envelope.offset(), envelope.length());
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
-      if (WireFormat.getTagFieldNumber(tag) == 2) {
-        ProtobufObject.message(in, tag, field -> spec(in, field, draft));
-      } else {
-        ProtobufObject.skip(in, tag);
+      switch (WireFormat.getTagFieldNumber(tag)) {
+        case 1 -> draft.deleting = ProtobufSchema.find(in.readBytes(), DELETION_TIMESTAMP) != null;
+        case 2 -> ProtobufObject.message(in, tag, field -> spec(in, field, draft));
+        default -> ProtobufObject.skip(in, tag);
       }
     }
     return draft;
@@ -91,6 +91,7 @@ final class DefinitionReader {
       throws IOException {
     switch (WireFormat.getTagFieldNumber(tag)) {
       case 1 -> version.name = ProtobufObject.string(in, tag);
+      case 2 -> version.served = ProtobufObject.bool(in, tag);
       case 3 -> version.storage = ProtobufObject.bool(in, tag);
       case 4 -> version.schema = schema(in.readBytes());
       case 9 -> version.paths.add(text(ProtobufSchema.find(in.readBytes(), 1)));
@@ -108,14 +109,11 @@ final class DefinitionReader {
   }
 
   private static DefinitionDraft json(byte[] bytes) {
-    Map<?, ?> object;
-    try (JsonParser parser = JsonObject.parser(bytes)) {
-      parser.nextToken();
-      object = map(value(parser, 0));
-    }
+    Map<?, ?> object = map(JsonTree.read(bytes));
     require(string(object, "apiVersion"), string(object, "kind"));
     Map<?, ?> spec = map(object.get("spec"));
     DefinitionDraft draft = new DefinitionDraft();
+    draft.deleting = map(object.get("metadata")).get("deletionTimestamp") != null;
     draft.group = string(spec, "group");
     draft.plural = string(map(spec.get("names")), "plural");
     draft.kind = string(map(spec.get("names")), "kind");
@@ -128,6 +126,7 @@ final class DefinitionReader {
       DefinitionDraft.Version version = new DefinitionDraft.Version();
       Map<?, ?> json = map(element);
       version.name = string(json, "name");
+      version.served = Boolean.TRUE.equals(json.get("served"));
       version.storage = Boolean.TRUE.equals(json.get("storage"));
       version.schema = schema(json.get("schema"));
       paths(json, version.paths);
@@ -144,45 +143,5 @@ final class DefinitionReader {
 
   private static @Nullable Schema schema(@Nullable Object validation) {
     return validation == null ? null : new JsonSchema(map(map(validation).get("openAPIV3Schema")));
-  }
-
-  private static String string(Map<?, ?> json, String name) {
-    return json.get(name) instanceof String text ? text : "";
-  }
-
-  private static Map<?, ?> map(@Nullable Object value) {
-    return value instanceof Map<?, ?> map ? map : Map.of();
-  }
-
-  private static List<?> list(@Nullable Object value) {
-    return value instanceof List<?> list ? list : List.of();
-  }
-
-  /** The value that the parser is at; numbers, which nobody asks for, are true. */
-  private static @Nullable Object value(JsonParser parser, int depth) {
-    if (depth > MAX_DEPTH) {
-      throw new Unreadable("nested too deeply");
-    }
-    return switch (parser.currentToken()) {
-      case START_OBJECT -> {
-        Map<String, @Nullable Object> map = new HashMap<>();
-        for (String key = parser.nextName(); key != null; key = parser.nextName()) {
-          parser.nextToken();
-          map.put(key, value(parser, depth + 1));
-        }
-        yield map;
-      }
-      case START_ARRAY -> {
-        List<@Nullable Object> list = new ArrayList<>();
-        while (parser.nextToken() != JsonToken.END_ARRAY) {
-          list.add(value(parser, depth + 1));
-        }
-        yield list;
-      }
-      case VALUE_STRING -> parser.getString();
-      case VALUE_FALSE -> false;
-      case VALUE_NULL -> null;
-      default -> true;
-    };
   }
 }

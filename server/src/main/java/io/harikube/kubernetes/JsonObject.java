@@ -65,7 +65,12 @@ final class JsonObject {
   }
 
   static JsonParser parser(byte[] bytes) {
-    return FACTORY.createParser(ObjectReadContext.empty(), bytes);
+    return parser(bytes, 0, bytes.length);
+  }
+
+  /** Reads a part of the bytes; places are told from where it begins. */
+  static JsonParser parser(byte[] bytes, int from, int length) {
+    return FACTORY.createParser(ObjectReadContext.empty(), bytes, from, length);
   }
 
   static ObjectInfo read(byte[] bytes, @Nullable CustomResource custom) {
@@ -150,6 +155,7 @@ final class JsonObject {
           draft.deleting = parser.currentToken() != JsonToken.VALUE_NULL;
           parser.skipChildren();
         }
+        case "deletionGracePeriodSeconds" -> draft.deletionGracePeriodSeconds = number();
         default -> parser.skipChildren();
       }
     }
@@ -292,6 +298,15 @@ final class JsonObject {
     }
     require(parser.currentToken() == JsonToken.VALUE_STRING);
     return text();
+  }
+
+  /** A whole number; null is 0. */
+  private long number() {
+    if (parser.currentToken() == JsonToken.VALUE_NULL) {
+      return 0;
+    }
+    require(parser.currentToken() == JsonToken.VALUE_NUMBER_INT);
+    return parser.getLongValue();
   }
 
   private boolean bool() {

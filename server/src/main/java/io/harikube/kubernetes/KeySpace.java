@@ -55,6 +55,12 @@ public final class KeySpace {
     return new ObjectKey(new Resource(text.substring(prefix.length(), end)), namespace, name);
   }
 
+  /** The key of an object: what {@link #parse} answers the object for. */
+  public Bytes key(ObjectKey object) {
+    String namespace = object.namespace().isEmpty() ? "" : object.namespace() + "/";
+    return Bytes.of(prefix + object.resource().path() + "/" + namespace + object.name());
+  }
+
   /** Where a key is. */
   public Place place(Bytes key) {
     if (!key.startsWith(prefixBytes)) {
@@ -94,6 +100,11 @@ public final class KeySpace {
   private static boolean isWithin(KeyRange range, KeyRange outer) {
     Bytes last = outer.end();
     return last == null || (range.end() != null && range.end().compareTo(last) <= 0);
+  }
+
+  /** All keys of the API server. */
+  public KeyRange all() {
+    return KeyRange.prefix(prefixBytes);
   }
 
   /** All keys of a resource. */

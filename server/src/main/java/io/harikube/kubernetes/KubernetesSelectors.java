@@ -59,6 +59,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
   private final KeySpace keys;
   private final KeyRange definitions;
   private final Map<Resource, Known> custom = new ConcurrentHashMap<>();
+  private final Kinds kinds = new Kinds();
 
   /**
    * Custom resources whose definition is being changed and not yet learnt, with the revision of the
@@ -115,6 +116,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
                 attributes.put(name, certain(value));
               }
             });
+    Edges.add(resource, info, attributes);
     return new Attributes(attributes, known == null ? Set.of() : known.addedNames);
   }
 
@@ -317,6 +319,7 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     } else {
       custom.put(resource, Known.of(definition));
     }
+    kinds.define(resource, definition);
     generation.incrementAndGet();
   }
 
@@ -325,7 +328,13 @@ public final class KubernetesSelectors implements Selectors, AttributeReader {
     return Set.copyOf(custom.keySet());
   }
 
-  KeySpace keys() {
+  /** The keys of the API server. */
+  public KeySpace keys() {
     return keys;
+  }
+
+  /** The kinds that are known, by the same definitions. */
+  public Kinds kinds() {
+    return kinds;
   }
 }

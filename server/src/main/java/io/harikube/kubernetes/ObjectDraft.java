@@ -18,6 +18,7 @@ final class ObjectDraft {
   List<OwnerReference> owners = new ArrayList<>(1);
   List<String> finalizers = new ArrayList<>(1);
   boolean deleting;
+  long deletionGracePeriodSeconds;
 
   void clearMetadata() {
     name = "";
@@ -27,6 +28,7 @@ final class ObjectDraft {
     owners = new ArrayList<>(1);
     finalizers = new ArrayList<>(1);
     deleting = false;
+    deletionGracePeriodSeconds = 0;
   }
 
   void requireKind() {
@@ -50,6 +52,7 @@ final class ObjectDraft {
         Collections.unmodifiableMap(fields),
         Collections.unmodifiableList(owners),
         Collections.unmodifiableList(finalizers),
-        deleting);
+        deleting,
+        deletionGracePeriodSeconds);
   }
 }

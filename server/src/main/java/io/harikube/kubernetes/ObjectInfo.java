@@ -14,6 +14,8 @@ import java.util.Map;
  * @param fields the values of the field labels that are certain; {@code metadata.name} and {@code
  *     metadata.namespace} always. Of any other field label nothing is known.
  * @param deleting whether deletion has been asked for: there is a deletion timestamp
+ * @param deletionGracePeriodSeconds 0 if there is none: to Kubernetes both mean that the object
+ *     goes with its last finalizer
  */
 public record ObjectInfo(
     String apiVersion,
@@ -25,7 +27,8 @@ public record ObjectInfo(
     Map<String, String> fields,
     List<OwnerReference> ownerReferences,
     List<String> finalizers,
-    boolean deleting)
+    boolean deleting,
+    long deletionGracePeriodSeconds)
     implements StoredValue {
 
   /** The group; empty for the core group. */
@@ -42,7 +45,8 @@ public record ObjectInfo(
     return label.matches(labels) && field.mayMatch(fields);
   }
 
-  static String groupOf(String apiVersion) {
+  /** The group of an apiVersion; empty for the core group. */
+  public static String groupOf(String apiVersion) {
     int slash = apiVersion.indexOf('/');
     return slash < 0 ? "" : apiVersion.substring(0, slash);
   }

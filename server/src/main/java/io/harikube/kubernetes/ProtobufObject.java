@@ -25,6 +25,11 @@ final class ProtobufObject {
         && bytes[3] == MAGIC[3];
   }
 
+  /** Where the envelope begins. */
+  static int start() {
+    return MAGIC.length;
+  }
+
   /** The envelope, and where in the value the object is. */
   record Envelope(String apiVersion, String kind, int offset, int length) {}
 
@@ -99,6 +104,10 @@ final class ProtobufObject {
       case 9 -> {
         draft.deleting = true;
         skip(in, tag);
+      }
+      case 10 -> {
+        require(tag, WireFormat.WIRETYPE_VARINT);
+        draft.deletionGracePeriodSeconds = in.readInt64();
       }
       case 11 -> entry(in, tag, draft.labels);
       case 13 -> draft.owners.add(owner(in, tag));
@@ -210,7 +219,7 @@ final class ProtobufObject {
     }
   }
 
-  private static void require(int tag, int wireType) {
+  static void require(int tag, int wireType) {
     if (WireFormat.getTagWireType(tag) != wireType) {
       throw new Unreadable("a field of another type than expected");
     }

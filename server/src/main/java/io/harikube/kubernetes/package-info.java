@@ -14,11 +14,13 @@
  *   <li>What is not certain is left open: an object that cannot be understood is {@link
  *       io.harikube.kubernetes.Opaque}, and a field whose value is not certain is not among the
  *       fields. Such objects are always delivered; the API server filters once more.
+ *   <li>Where an owner is ({@link io.harikube.kubernetes.Kinds}) is said if its kind and version
+ *       are served, and nothing otherwise.
  *   <li>Reading never throws, whatever the bytes are.
  * </ul>
  *
  * <p>Facts are those of Kubernetes 1.37. The tests compare with what Kubernetes' own code answers
- * (e2e/selectors).
+ * (e2e/selectors), and with what API servers serve (e2e/cmd/kinds).
  */
 @NullMarked
 package io.harikube.kubernetes;

@@ -201,6 +201,45 @@ public enum Metric {
       TOTAL,
       "harikube_watch_dropped_commits_total",
       "Commits that watches read from the log, because memory held too much already."),
+  GC_READY(
+      LEVEL, "harikube_gc_ready", "Tasks of garbage collection that are to be done or are being."),
+  GC_WAITING(
+      LEVEL,
+      "harikube_gc_waiting",
+      "Tasks of garbage collection that wait: for dependents to go, or for a kind to be served."),
+  GC_LOOKED_AT(
+      TOTAL,
+      "harikube_gc_looked_at_total",
+      "Objects that garbage collection has looked at, each as often as it has."),
+  GC_DELETED(
+      TOTAL,
+      "harikube_gc_deleted_total",
+      "Objects that garbage collection has deleted, or marked as being deleted."),
+  GC_FREED(
+      TOTAL,
+      "harikube_gc_freed_total",
+      "Objects that have lost references to owners by garbage collection, and stay."),
+  GC_RELEASED(
+      TOTAL,
+      "harikube_gc_released_total",
+      "Owners whose deletion has ended because their dependents are dealt with."),
+  GC_HANDED_OVER(
+      TOTAL,
+      "harikube_gc_handed_over_total",
+      "Objects that garbage collection has left to kube-controller-manager."),
+  GC_BLOCKED_BY_KIND(
+      TOTAL,
+      "harikube_gc_blocked_by_kind_total",
+      "How often an object stayed because the kind of an owner is not served."),
+  GC_BLOCKED_BY_SCOPE(
+      TOTAL,
+      "harikube_gc_blocked_by_scope_total",
+      "How often an object without a namespace stayed because an owner would be in one."),
+  GC_UNREADABLE(
+      TOTAL,
+      "harikube_gc_unreadable_total",
+      "How often an object stayed because it cannot be read, or edited."),
+  GC_ERRORS(TOTAL, "harikube_gc_errors_total", "Tasks of garbage collection that are done again."),
   ANSWERS_USED(LEVEL, "harikube_answers_memory_used_bytes", "Bytes that answers in flight hold."),
   ANSWERS_CAPACITY(
       LEVEL, "harikube_answers_memory_capacity_bytes", "Bytes that answers in flight may hold."),

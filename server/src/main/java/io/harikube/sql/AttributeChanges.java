@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +43,32 @@ final class AttributeChanges {
   /** Notes what the table has of a key. */
   void loaded(Bytes key, Map<AttributeName, Held> attributes) {
     stored.put(key, attributes);
+  }
+
+  /** The attributes of a key as they are now; none if nothing is known of it. */
+  Map<AttributeName, String> of(Bytes key) {
+    Map<AttributeName, String> values = new HashMap<>();
+    held(key).forEach((name, held) -> values.put(name, held.value()));
+    return values;
+  }
+
+  /** Whether a key has an attribute that rules are told of. */
+  boolean isWatched(Bytes key) {
+    return isWatched(held(key).keySet());
+  }
+
+  static boolean isWatched(Set<AttributeName> names) {
+    for (AttributeName name : names) {
+      if (name.isWatched()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private Map<AttributeName, Held> held(Bytes key) {
+    @Nullable Map<AttributeName, Held> held = current.get(key);
+    return held == null ? stored(key) : held;
   }
 
   /**

@@ -11,6 +11,7 @@ import io.harikube.store.KeyValue;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.TaskRules;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -49,7 +50,10 @@ final class Batch {
 
   private final Effects effects = new Effects();
   private @Nullable Session session;
+  private Runnable ready = () -> {};
   private final AttributeReader reader;
+  private final TaskRules rules;
+  private final BatchTasks tasks;
   private final BatchEvents events;
   private long revision;
   private long compacted;
@@ -57,18 +61,31 @@ final class Batch {
   private long compactCursor;
   private long indexed;
   private boolean hasAttributes;
+  private boolean hasWatched;
   private int changes;
   private int writtenRows;
   private boolean dirty;
 
   /**
    * @param reader is told of the keys that are changed
-   * @param hasAttributes false only if no key has attributes
+   * @param rules say which tasks the changes make necessary
+   * @param ids those of the tasks that were given before
+   * @param present which attributes the store has
    */
-  Batch(Dialect dialect, AttributeReader reader, Meta meta, int eventBytes, boolean hasAttributes) {
-    this.hasAttributes = hasAttributes;
+  Batch(
+      Dialect dialect,
+      AttributeReader reader,
+      TaskRules rules,
+      BatchTasks.Ids ids,
+      Meta meta,
+      int eventBytes,
+      Present present) {
+    this.tasks = new BatchTasks(ids);
+    this.hasAttributes = present.any;
+    this.hasWatched = present.watched;
     this.dialect = dialect;
     this.reader = reader;
+    this.rules = rules;
     this.known = new Known(dialect);
     this.meta = meta;
     this.events = new BatchEvents(eventBytes);
@@ -78,6 +95,26 @@ final class Batch {
     this.compactCursor = meta.compactCursor();
     this.indexed = meta.indexed();
   }
+
+  /** For reading alone. */
+  static Batch ofReader(Dialect dialect, Meta meta) {
+    return new Batch(
+        dialect,
+        AttributeReader.NONE,
+        TaskRules.NONE,
+        new BatchTasks.Ids(),
+        meta,
+        0,
+        new Present(false, false));
+  }
+
+  /**
+   * Which attributes the keys of a store may have.
+   *
+   * @param any false only if no key has any
+   * @param watched false only if no key has one that rules are told of
+   */
+  record Present(boolean any, boolean watched) {}
 
   /** The transaction of the batch has begun on this connection. */
   void begin(Session newSession) {
@@ -241,7 +278,7 @@ final class Batch {
     long id = change(after, head);
     known.put(key, new Head(id, after));
     if (newAttributes != null) {
-      setAttributes(key, head != null, newAttributes, id);
+      setAttributes(key, head != null, newAttributes, id, true);
     }
   }
 
@@ -255,13 +292,16 @@ final class Batch {
     if (head == null) {
       return false;
     }
+    if (rules.wantsDeleted(key, hasWatched)) {
+      rules.deleted(key, Known.whole(session(), head).value(), attributes.of(key), tasks);
+    }
     long id = change(KeyValue.deleted(key, revision + 1), head);
     known.put(key, null);
-    setAttributes(key, true, Attributes.NONE, id);
+    setAttributes(key, true, Attributes.NONE, id, false);
     return true;
   }
 
-  private void setAttributes(Bytes key, boolean existed, Attributes after, long id)
+  private void setAttributes(Bytes key, boolean existed, Attributes after, long id, boolean byPut)
       throws SQLException {
     boolean none = after.values().isEmpty();
     if (none && (!existed || !hasAttributes)) {
@@ -271,22 +311,37 @@ final class Batch {
       // What is known of a key, its attributes are, too, if there are any in the store.
       attributes.loaded(key, Map.of());
     }
+    boolean watched = AttributeChanges.isWatched(after.values().keySet());
+    hasWatched |= watched;
+    if (byPut && (watched || attributes.isWatched(key))) {
+      rules.put(key, attributes.of(key), after.values(), tasks);
+    }
     attributes.set(key, after, id);
     hasAttributes |= !none;
+  }
+
+  /** What is called after the commit if any task may have become ready. */
+  void onReady(Runnable listener) {
+    ready = listener;
+  }
+
+  /** The tasks that are to be written with the batch. */
+  BatchTasks tasks() {
+    return tasks;
   }
 
   /** Notes the attributes of a key that has not been changed since that revision. */
   void index(Bytes key, long modRevision, Attributes found) throws SQLException {
     Head head = head(key);
     if (head != null && head.kv().modRevision() == modRevision) {
-      setAttributes(key, true, found, head.id());
+      setAttributes(key, true, found, head.id(), false);
       dirty = true;
     }
   }
 
-  /** Whether any key has attributes. */
-  boolean hasAttributes() {
-    return hasAttributes;
+  /** Which attributes the store has after this batch. */
+  Present present() {
+    return new Present(hasAttributes, hasWatched);
   }
 
   /**
@@ -374,6 +429,12 @@ final class Batch {
    * @return false if another writer has taken the database over; then nothing is committed
    */
   boolean commit(Runnable committing) throws SQLException {
+    if (!tasks.isEmpty()) {
+      write();
+      if (tasks.write(dialect, session())) {
+        effects.add(ready);
+      }
+    }
     boolean committed = dialect.commit(session(), unwritten(), sealed(), committing);
     written();
     return committed;

@@ -1,10 +1,15 @@
 package io.harikube.sql;
 
 import io.harikube.log.RareLine;
+import io.harikube.store.AttributeName;
 import io.harikube.store.AttributeReader;
+import io.harikube.store.Bytes;
+import io.harikube.store.KeyRange;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.TaskRules;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -51,6 +56,7 @@ final class Committer implements AutoCloseable {
   private final Dialect dialect;
   private final StoreMetrics metrics;
   private final AttributeReader reader;
+  private final TaskRules rules;
   private final PrefixCounts prefixes;
   private final long slowNanos;
   private final long writerId;
@@ -62,7 +68,9 @@ final class Committer implements AutoCloseable {
 
   private volatile Meta meta;
   private boolean housekeeping;
-  private boolean hasAttributes;
+  private Batch.Present present = new Batch.Present(true, true);
+  private volatile Runnable ready = () -> {};
+  private final BatchTasks.Ids taskIds = new BatchTasks.Ids();
 
   /** Whether the batch may have become durable, and the time since which it may. */
   private boolean committing;
@@ -94,8 +102,10 @@ final class Committer implements AutoCloseable {
       SqlOptions options,
       StoreMetrics metrics,
       AttributeReader reader,
+      TaskRules rules,
       PrefixCounts prefixes,
       Waiting waiting) {
+    this.rules = rules;
     this.dialect = dialect;
     this.waiting = waiting;
     this.prefixes = prefixes;
@@ -111,14 +121,27 @@ final class Committer implements AutoCloseable {
 
   /** Looks at the database before the first round. */
   void start() throws SQLException {
-    hasAttributes =
+    present =
         connection.transaction(
-            transaction -> {
-              try (ResultSet rows =
-                  transaction.session().prepare("SELECT 1 FROM attribute LIMIT 1").executeQuery()) {
-                return rows.next();
-              }
-            });
+            transaction ->
+                new Batch.Present(
+                    hasNames(transaction.session(), new KeyRange(Bytes.EMPTY, null)),
+                    hasNames(transaction.session(), AttributeName.WATCHED_NAMES)));
+  }
+
+  private static boolean hasNames(Session session, KeyRange names) throws SQLException {
+    PreparedStatement select =
+        session.prepare(
+            "SELECT 1 FROM attribute WHERE " + Rows.condition("name", names) + " LIMIT 1");
+    Rows.bind(select, 1, names);
+    try (ResultSet rows = select.executeQuery()) {
+      return rows.next();
+    }
+  }
+
+  /** Has a listener called after each commit that may have made a task ready. */
+  void onReady(Runnable listener) {
+    ready = listener;
   }
 
   Publisher publisher() {
@@ -151,7 +174,8 @@ final class Committer implements AutoCloseable {
   }
 
   private void run(Rounds.Round round) {
-    Batch batch = new Batch(dialect, reader, meta, eventBytes, hasAttributes);
+    Batch batch = new Batch(dialect, reader, rules, taskIds, meta, eventBytes, present);
+    batch.onReady(ready);
     long begin = System.nanoTime();
     committing = false;
     if (!connection.isOpen()) {
@@ -288,7 +312,7 @@ final class Committer implements AutoCloseable {
   private void publish(Meta now, Batch batch) {
     long first = meta.revision() + 1;
     meta = now;
-    hasAttributes = batch.hasAttributes();
+    present = batch.present();
     batch.effects().run(metrics);
     if (now.revision() >= first) {
       publisher.commit(first, now.revision(), batch.events());
@@ -355,6 +379,7 @@ final class Committer implements AutoCloseable {
 
   private void regained(Batch batch, Meta now, boolean jump, boolean done) {
     metrics.count(StoreMetrics.Count.RECONNECTS, 1);
+    taskIds.doubt();
     LOG.info("connected to the database again");
     prefixes.clear(now.revision());
     if (done) {
@@ -363,7 +388,7 @@ final class Committer implements AutoCloseable {
     }
     meta = now;
     if (jump) {
-      hasAttributes = true;
+      present = new Batch.Present(true, true);
       publisher.jump(now);
     }
   }

@@ -1,10 +1,12 @@
 package io.harikube.sql;
 
+import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
 import java.sql.SQLException;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +33,9 @@ interface Dialect extends AutoCloseable {
 
   /** The statements that make the tables of attributes. */
   List<String> attributeSchema();
+
+  /** The statements that make the table of tasks. */
+  List<String> taskSchema();
 
   /** Whether the database has the table meta. */
   boolean hasSchema(Session session) throws SQLException;
@@ -80,6 +85,14 @@ interface Dialect extends AutoCloseable {
       long maxBytes,
       Map<Bytes, @Nullable Head> known,
       @Nullable AttributeChanges attributes)
+      throws SQLException;
+
+  /**
+   * Which attributes any key has.
+   *
+   * @param values those that count; empty for all
+   */
+  Set<AttributeName> present(Session session, Collection<AttributeName> names, List<String> values)
       throws SQLException;
 
   /** Writes changes. */

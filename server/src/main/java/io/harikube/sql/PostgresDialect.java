@@ -12,8 +12,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -30,6 +32,25 @@ final class PostgresDialect implements Dialect {
       FROM live v WHERE v.key = ANY (?)""";
   private static final String FETCH_ATTRIBUTES =
       "SELECT key, name, value, from_id FROM attribute WHERE key = ANY (?)";
+
+  /**
+   * Which names some key has. The order of the values is what only the index by names and values
+   * has: a planner who knows that most keys have one of few names would search the one by keys,
+   * which for a name that nobody has is all of it.
+   */
+  static final String PRESENT =
+      """
+      SELECT n.name FROM unnest(?) n (name) CROSS JOIN LATERAL (
+        SELECT 1 FROM attribute a WHERE a.name = n.name ORDER BY a.value LIMIT 1) one""";
+
+  /** The same with some values, as bounds for the same reason. */
+  static final String PRESENT_WITH =
+      """
+      SELECT n.name FROM unnest(?) n (name) CROSS JOIN unnest(?) v (value)
+      CROSS JOIN LATERAL (
+        SELECT 1 FROM attribute a
+        WHERE a.name = n.name AND a.value >= v.value AND a.value <= v.value
+        ORDER BY a.value LIMIT 1) one""";
 
   /** Divides by zero, so that nothing is committed, if the epoch is another one. */
   private static final String UPDATE_META = Meta.UPDATE + ", epoch = epoch / (epoch = ?)::int";
@@ -96,6 +117,11 @@ final class PostgresDialect implements Dialect {
   @Override
   public List<String> tables(Session session) throws SQLException {
     return PostgresStart.tables(session);
+  }
+
+  @Override
+  public List<String> taskSchema() {
+    return Schema.taskStatements("bytea", "bigint");
   }
 
   @Override
@@ -223,6 +249,23 @@ final class PostgresDialect implements Dialect {
   }
 
   @Override
+  public Set<AttributeName> present(
+      Session session, Collection<AttributeName> names, List<String> values) throws SQLException {
+    PreparedStatement select = session.prepare(values.isEmpty() ? PRESENT : PRESENT_WITH);
+    session.many(names.stream().map(Rows::bytes).toList()).bind(select, 1);
+    if (!values.isEmpty()) {
+      session.many(values.stream().map(Rows::bytes).toList()).bind(select, 2);
+    }
+    Set<AttributeName> present = new HashSet<>();
+    try (ResultSet rows = select.executeQuery()) {
+      while (rows.next()) {
+        present.add(Rows.name(rows, 1));
+      }
+    }
+    return present;
+  }
+
+  @Override
   public void write(Session session, Changes changes) throws SQLException {
     Pipeline pipeline = new Pipeline();
     PostgresChanges.add(session, changes, pipeline);
@@ -326,7 +369,7 @@ final class PostgresDialect implements Dialect {
                   pg_total_relation_size(c.oid)), 0)::bigint
                 FROM pg_class c WHERE c.oid IN (to_regclass('log'), to_regclass('live'),
                   to_regclass('lease'), to_regclass('meta'), to_regclass('attribute'),
-                  to_regclass('attribute_past'))""")
+                  to_regclass('attribute_past'), to_regclass('task'))""")
             .executeQuery()) {
       rows.next();
       return new long[] {rows.getLong(1), rows.getLong(2)};
@@ -349,7 +392,7 @@ final class PostgresDialect implements Dialect {
     connection.setAutoCommit(true);
     watch.busy(connection);
     try (Statement statement = connection.createStatement()) {
-      statement.execute("VACUUM (ANALYZE) log, live, lease, attribute, attribute_past");
+      statement.execute("VACUUM (ANALYZE) log, live, lease, attribute, attribute_past, task");
     } finally {
       watch.idle(connection);
       connection.setAutoCommit(false);

@@ -19,7 +19,7 @@ import java.util.stream.Collectors;
  * is left alone; an older one is brought forward, one step for each version, in one transaction.
  */
 final class Schema {
-  static final int VERSION = 4;
+  static final int VERSION = 5;
 
   /** What the table meta of every version has. */
   private static final Set<String> META =
@@ -52,7 +52,8 @@ final class Schema {
             dialect.attributeSchema()),
         List.of(
             "ALTER TABLE meta ADD COLUMN server bigint NOT NULL DEFAULT 0",
-            "ALTER TABLE meta ADD COLUMN deposed bigint NOT NULL DEFAULT 0"));
+            "ALTER TABLE meta ADD COLUMN deposed bigint NOT NULL DEFAULT 0"),
+        dialect.taskSchema());
   }
 
   private Schema() {}
@@ -215,7 +216,7 @@ final class Schema {
           expires_at %2$s NOT NULL)"""
                 .formatted(bytes, integer),
             "CREATE INDEX lease_expires_at ON lease (expires_at)"),
-        attributeStatements(bytes, integer, clustered));
+        concat(attributeStatements(bytes, integer, clustered), taskStatements(bytes, integer)));
   }
 
   /**
@@ -253,6 +254,24 @@ final class Schema {
           name %1$s PRIMARY KEY,
           revision %2$s NOT NULL)%3$s"""
             .formatted(bytes, integer, clustered));
+  }
+
+  /**
+   * What is to be done because of changes; a task with {@code waiting} 1 is not to be done before
+   * something about its subject has changed.
+   */
+  static List<String> taskStatements(String bytes, String integer) {
+    return List.of(
+        """
+        CREATE TABLE task (
+          id %2$s PRIMARY KEY,
+          kind %1$s NOT NULL,
+          subject %1$s NOT NULL,
+          key %1$s NOT NULL,
+          waiting %2$s NOT NULL)"""
+            .formatted(bytes, integer),
+        "CREATE INDEX task_ready ON task (id) WHERE waiting = 0",
+        "CREATE INDEX task_subject ON task (subject)");
   }
 
   private static List<String> concat(List<String> first, List<String> second) {

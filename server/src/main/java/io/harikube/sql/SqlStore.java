@@ -17,6 +17,8 @@ import io.harikube.store.Store;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.TaskRules;
+import io.harikube.store.Tasks;
 import io.harikube.store.Txn;
 import java.io.IOException;
 import java.security.SecureRandom;
@@ -61,6 +63,7 @@ public final class SqlStore implements Store {
   private final AttributeReader reader;
   private final AttributeIndex attributes;
   private final Identity identity;
+  private final SqlTasks tasks;
   private final StoreMetrics metrics;
 
   private SqlStore(
@@ -71,13 +74,15 @@ public final class SqlStore implements Store {
       SqlOptions options,
       InstantSource clock,
       StoreMetrics metrics,
-      AttributeReader reader) {
+      AttributeReader reader,
+      TaskRules rules) {
     this.metrics = metrics;
     this.reader = reader;
     this.dialect = dialect;
     this.identity = new Identity(meta.clusterId(), meta.memberId(), meta.epoch());
     PrefixCounts prefixes = new PrefixCounts(meta.revision());
-    this.writer = new Writer(dialect, session, writerId, meta, options, metrics, reader, prefixes);
+    this.writer =
+        new Writer(dialect, session, writerId, meta, options, metrics, reader, rules, prefixes);
     dialect.floor(writer::meta);
     this.failures = new SqlFailures(dialect);
     Pins pins = new Pins(writer::published);
@@ -91,6 +96,7 @@ public final class SqlStore implements Store {
     this.log = new SqlLog(dialect, writer, failures);
     this.hashes = new Hashes(dialect, pins);
     this.snapshots = new Snapshots(dialect, pins, failures);
+    this.tasks = new SqlTasks(dialect, writer, failures);
   }
 
   /**
@@ -99,18 +105,30 @@ public final class SqlStore implements Store {
    * @throws OpenException in one sentence, why it cannot be opened; nothing has been changed then
    */
   public static Store open(SqlOptions options, InstantSource clock) throws OpenException {
-    return open(options, clock, StoreMetrics.NONE, AttributeReader.NONE);
+    return open(options, clock, StoreMetrics.NONE, AttributeReader.NONE, TaskRules.NONE);
   }
 
   /**
    * The same, with somebody who measures.
    *
    * @param reader knows the attributes of values, for ranges with filters
+   * @param rules say which tasks changes make necessary
    */
+  public static Store open(
+      SqlOptions options,
+      InstantSource clock,
+      StoreMetrics metrics,
+      AttributeReader reader,
+      TaskRules rules)
+      throws OpenException {
+    return open(dialect(options, metrics), options, clock, metrics, reader, rules);
+  }
+
+  /** The same without tasks. */
   public static Store open(
       SqlOptions options, InstantSource clock, StoreMetrics metrics, AttributeReader reader)
       throws OpenException {
-    return open(dialect(options, metrics), options, clock, metrics, reader);
+    return open(options, clock, metrics, reader, TaskRules.NONE);
   }
 
   static Store open(
@@ -118,7 +136,8 @@ public final class SqlStore implements Store {
       SqlOptions options,
       InstantSource clock,
       StoreMetrics metrics,
-      AttributeReader reader)
+      AttributeReader reader,
+      TaskRules rules)
       throws OpenException {
     try {
       dialect.prepare();
@@ -126,7 +145,7 @@ public final class SqlStore implements Store {
       long writerId = new SecureRandom().nextLong();
       Meta meta = take(dialect, session, writerId, options.server());
       SqlStore store =
-          new SqlStore(dialect, session, writerId, meta, options, clock, metrics, reader);
+          new SqlStore(dialect, session, writerId, meta, options, clock, metrics, reader, rules);
       store.writer.onJump(store::jumped);
       store.writer.start();
       store.compactor.start();
@@ -335,6 +354,11 @@ public final class SqlStore implements Store {
   @Override
   public Set<AttributeName> gathered() {
     return attributes.ready();
+  }
+
+  @Override
+  public Tasks tasks() {
+    return tasks;
   }
 
   @Override

@@ -14,15 +14,19 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** SQLite: one file in WAL mode, every commit synced. */
 final class SqliteDialect implements Dialect {
+  static final String PRESENT = "SELECT 1 FROM attribute WHERE name = ? LIMIT 1";
+  static final String PRESENT_WITH = "SELECT 1 FROM attribute WHERE name = ? AND value = ? LIMIT 1";
   private static final String FETCH =
       """
       SELECT v.id, v.create_revision, v.version, v.lease,
@@ -154,6 +158,11 @@ final class SqliteDialect implements Dialect {
   }
 
   @Override
+  public List<String> taskSchema() {
+    return Schema.taskStatements("BLOB", "INTEGER");
+  }
+
+  @Override
   public boolean hasSchema(Session session) throws SQLException {
     try (ResultSet rows =
         session
@@ -215,6 +224,33 @@ final class SqliteDialect implements Dialect {
     if (attributes != null) {
       List<Bytes> present = keys.stream().filter(key -> known.get(key) != null).toList();
       fetchAttributes(session, present, attributes);
+    }
+  }
+
+  @Override
+  public Set<AttributeName> present(
+      Session session, Collection<AttributeName> names, List<String> values) throws SQLException {
+    Set<AttributeName> present = new HashSet<>();
+    PreparedStatement any = session.prepare(PRESENT);
+    PreparedStatement one = session.prepare(PRESENT_WITH);
+    for (AttributeName name : names) {
+      any.setBytes(1, Rows.bytes(name));
+      boolean found = values.isEmpty() && isThere(any);
+      for (int i = 0; i < values.size() && !found; i++) {
+        one.setBytes(1, Rows.bytes(name));
+        one.setBytes(2, Rows.bytes(values.get(i)));
+        found = isThere(one);
+      }
+      if (found) {
+        present.add(name);
+      }
+    }
+    return present;
+  }
+
+  private static boolean isThere(PreparedStatement select) throws SQLException {
+    try (ResultSet rows = select.executeQuery()) {
+      return rows.next();
     }
   }
 

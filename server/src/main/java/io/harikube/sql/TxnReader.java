@@ -1,6 +1,5 @@
 package io.harikube.sql;
 
-import io.harikube.store.AttributeReader;
 import io.harikube.store.Bytes;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.OpResult;
@@ -84,7 +83,7 @@ final class TxnReader {
     if (meta.epoch() != epoch.getAsLong()) {
       return null;
     }
-    Batch batch = new Batch(dialect, AttributeReader.NONE, meta, 0, false);
+    Batch batch = Batch.ofReader(dialect, meta);
     batch.begin(session);
     batch.prefetch(keys);
     long end = System.nanoTime() + LONGEST.toNanos();

@@ -5,6 +5,7 @@ import io.harikube.store.Commit;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.TaskRules;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,12 +43,14 @@ final class Writer implements Committer.Waiting, AutoCloseable {
       SqlOptions options,
       StoreMetrics metrics,
       AttributeReader reader,
+      TaskRules rules,
       PrefixCounts prefixes) {
     this.dialect = dialect;
     this.metrics = metrics;
     this.batchOperations = options.batchOperations();
     this.committer =
-        new Committer(dialect, session, writerId, meta, options, metrics, reader, prefixes, this);
+        new Committer(
+            dialect, session, writerId, meta, options, metrics, reader, rules, prefixes, this);
     metrics.level(StoreMetrics.Level.QUEUE, queue::size);
   }
 
@@ -67,6 +70,11 @@ final class Writer implements Committer.Waiting, AutoCloseable {
    */
   void onJump(Consumer<Meta> newListener) {
     committer.publisher().onJump(newListener);
+  }
+
+  /** Has a listener called after each commit that may have made a task ready. */
+  void onReady(Runnable listener) {
+    committer.onReady(listener);
   }
 
   /** The last revision whose events have been handed to the listener. */

@@ -7,6 +7,10 @@ package io.harikube.store;
  */
 public record AttributeName(String text) {
   private static final String ADDED = "+";
+  private static final String WATCHED = "!";
+
+  /** All names that are {@link #isWatched}, as databases keep them. */
+  public static final KeyRange WATCHED_NAMES = KeyRange.prefix(Bytes.of(WATCHED));
 
   /** Only values have it that cannot be understood. */
   public static final AttributeName UNKNOWN = new AttributeName("");
@@ -19,6 +23,15 @@ public record AttributeName(String text) {
   /** Whether not all values had it when they were written. */
   public boolean isAdded() {
     return text.startsWith(ADDED);
+  }
+
+  /** A name that {@link TaskRules} are told of. */
+  public static AttributeName watched(String text) {
+    return new AttributeName(WATCHED + text);
+  }
+
+  public boolean isWatched() {
+    return text.startsWith(WATCHED);
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.harikube.store;
 
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 
@@ -21,11 +22,25 @@ public record Attributes(Map<AttributeName, String> values, Set<AttributeName> k
   /** Longer values are no keys for a database's index. */
   private static final int MAX_VALUE_LENGTH = 512;
 
-  /** Attributes with a value of more than 512 characters are unknown. */
+  /**
+   * Attributes with a value of more than 512 characters are unknown, but for those that are {@link
+   * AttributeName#isWatched}: no filter looks at these.
+   */
   public Attributes {
     boolean fit = values.values().stream().allMatch(value -> value.length() <= MAX_VALUE_LENGTH);
-    values = fit ? Map.copyOf(values) : Map.of(AttributeName.UNKNOWN, "");
+    values = fit ? Map.copyOf(values) : unknown(values);
     known = Set.copyOf(known);
+  }
+
+  private static Map<AttributeName, String> unknown(Map<AttributeName, String> values) {
+    Map<AttributeName, String> left = new HashMap<>(Map.of(AttributeName.UNKNOWN, ""));
+    values.forEach(
+        (name, value) -> {
+          if (name.isWatched() && value.length() <= MAX_VALUE_LENGTH) {
+            left.put(name, value);
+          }
+        });
+    return Map.copyOf(left);
   }
 
   public Attributes(Map<AttributeName, String> values) {

@@ -131,6 +131,11 @@ public interface Store extends AutoCloseable {
   /** The names that have been gathered, by this process or before. */
   Set<AttributeName> gathered();
 
+  /** What is to be done because of changes. */
+  default Tasks tasks() {
+    return Tasks.NONE;
+  }
+
   Status status();
 
   /**

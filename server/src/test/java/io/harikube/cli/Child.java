@@ -100,9 +100,14 @@ final class Child implements AutoCloseable {
     return channel;
   }
 
+  /** Where its metrics are. */
+  String url() {
+    return "http://127.0.0.1:" + ops;
+  }
+
   String get(String path) throws Exception {
     try (HttpClient client = HttpClient.newHttpClient()) {
-      URI uri = URI.create("http://127.0.0.1:" + ops + path);
+      URI uri = URI.create(url() + path);
       return client.send(HttpRequest.newBuilder(uri).build(), BodyHandlers.ofString()).body();
     }
   }

@@ -12,6 +12,7 @@ import io.harikube.etcd.proto.PutRequest;
 import io.harikube.etcd.proto.RangeRequest;
 import io.harikube.etcd.proto.SnapshotRequest;
 import io.harikube.etcd.proto.SnapshotResponse;
+import io.harikube.testing.Await;
 import io.harikube.testing.TestPostgres;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -133,6 +134,45 @@ class WholeServerTest {
     }
     try (Child second = new Child(endpoint)) {
       assertThat(read(second.channel(), "a")).isEqualTo("1");
+    }
+  }
+
+  @Test
+  void theStatusOfGarbageCollection() throws Exception {
+    try (Child server = new Child("--endpoint=sqlite://" + folder.resolve("state.db"))) {
+      String things = "/registry/example.com/things/n/";
+      put(
+          server.channel(),
+          "/registry/apiextensions.k8s.io/customresourcedefinitions/things.example.com",
+          """
+          {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+           "metadata":{"name":"things.example.com"},"spec":{"group":"example.com",
+           "scope":"Namespaced","names":{"plural":"things","kind":"Thing"},
+           "versions":[{"name":"v1","served":true}]}}""");
+      put(
+          server.channel(),
+          things + "a",
+          """
+          {"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"a","namespace":"n",
+           "uid":"uid-a","labels":{"skip-controller-manager-metadata-caching":""},
+           "ownerReferences":[{"apiVersion":"example.com/v1","kind":"Thing","name":"gone",
+           "uid":"uid-gone"}]}}""");
+      Await.until(
+          "it is collected",
+          () ->
+              run("gc", "status", "--url=" + server.url())
+                  .lines()
+                  .anyMatch(line -> line.matches("deleted +1")));
+      assertThat(run("gc", "status", "--url=" + server.url()).lines())
+          .anyMatch(line -> line.matches("waiting +0"))
+          .anyMatch(line -> line.matches("errors +0"))
+          .anyMatch(line -> line.matches("handed over +0"));
+      String url = server.url();
+      server.stop();
+      assertThat(run("gc", "status", "--url=" + url))
+          .startsWith("1: There are no metrics at " + url)
+          .doesNotContain("\n");
+      assertThat(run("gc", "status", "--url=nonsense")).startsWith("1: ").doesNotContain("\n");
     }
   }
 

@@ -48,6 +48,21 @@ class CustomResourceSamplesTest {
     assertThat(known).isGreaterThan(2 * open);
   }
 
+  @Test
+  void definitionsOfTheSamplesDiffer() {
+    List<CustomResource> definitions =
+        SAMPLES.stream()
+            .filter(line -> line.has("definition"))
+            .map(CustomResourceSamplesTest::learn)
+            .toList();
+    for (boolean is : new boolean[] {false, true}) {
+      assertThat(definitions)
+          .anyMatch(definition -> definition.isDeleting() == is)
+          .anyMatch(definition -> definition.versions().getFirst().served() == is)
+          .anyMatch(definition -> definition.versions().getLast().served() == is);
+    }
+  }
+
   private static CustomResource learn(Line line) {
     CustomResource learnt = requireNonNull(read(line, Bytes.of(line.text("definition"))));
     assertThat(read(line, Bytes.of(line.text("stored")))).isEqualTo(learnt);

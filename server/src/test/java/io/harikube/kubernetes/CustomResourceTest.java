@@ -82,6 +82,38 @@ class CustomResourceTest {
   }
 
   @Test
+  void whatIsServedOrDeletedIsReadInTheSameWay() {
+    String plain = definition("None", version("v1", true, ".a")).toString();
+    CustomResource unserved = define(Bytes.of(plain));
+    CustomResource served =
+        define(Bytes.of(plain.replace("\"storage\"", "\"served\":true,\"storage\"")));
+    CustomResource deleting =
+        define(
+            Bytes.of(
+                plain.replace(
+                    "\"spec\"",
+                    "\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"spec\"")));
+    assertThat(unserved.isServed("v1")).isFalse();
+    assertThat(served.isServed("v1")).isTrue();
+    assertThat(served.isServed("v2")).isFalse();
+    assertThat(served.isDeleting()).isFalse();
+    assertThat(deleting.isDeleting()).isTrue();
+    for (CustomResource other : List.of(served, deleting)) {
+      assertThat(other).isNotEqualTo(unserved);
+      assertThat(other.readsLike(unserved)).isTrue();
+      assertThat(other.fingerprint()).isEqualTo(unserved.fingerprint());
+    }
+    for (Bytes definition :
+        List.of(
+            definition("None", version("v1", false, ".a")),
+            definition("None", version("v1", true, ".b")),
+            definition("None", version("v1", true, ".a"), version("v2", false)),
+            definition("Webhook", version("v1", true, ".a")))) {
+      assertThat(define(definition).readsLike(unserved)).isFalse();
+    }
+  }
+
+  @Test
   void aPathThatIsNotPlainIsNotKnown() {
     custom = define(definition("None", version("v1", true, ".a", ".b[0]", "c", "", ".d*", ".")));
     assertThat(read("v1", "\"a\":\"1\"").fields()).containsEntry("a", "1").hasSize(3);

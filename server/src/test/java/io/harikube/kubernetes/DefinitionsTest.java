@@ -1,5 +1,6 @@
 package io.harikube.kubernetes;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.sql.OpenException;
@@ -23,7 +24,9 @@ import io.harikube.testing.Ops;
 import io.harikube.testing.TestStore;
 import io.harikube.watch.WatchHub;
 import io.harikube.watch.WatchOptions;
+import java.lang.reflect.Proxy;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -41,6 +44,9 @@ final class DefinitionsTest {
     place = database.open();
     place.store().close();
   }
+
+  /** The names of the methods that were called to change what the store gathers. */
+  private final List<String> calls = new CopyOnWriteArrayList<>();
 
   private static String definition(String fields) {
     return """
@@ -77,7 +83,27 @@ final class DefinitionsTest {
     Server() throws OpenException {
       store = SqlStore.open(place.options(), place.clock(), StoreMetrics.NONE, selectors);
       hub = new WatchHub(store.log(), WatchOptions.defaults());
-      definitions = Definitions.follow(store, hub::open, selectors);
+      definitions = Definitions.follow(recorded(store), hub::open, selectors);
+    }
+
+    private Store recorded(Store store) {
+      return (Store)
+          Proxy.newProxyInstance(
+              Store.class.getClassLoader(),
+              new Class<?>[] {Store.class},
+              (_, method, arguments) -> {
+                if (method.getName().equals("forget") || method.getName().equals("gather")) {
+                  calls.add(method.getName());
+                }
+                return method.invoke(store, arguments);
+              });
+    }
+
+    void awaitServed(boolean served) {
+      OwnerReference owner = new OwnerReference("example.com/v1", "Widget", "w", "u", true, true);
+      Await.until(
+          "served: " + served,
+          () -> selectors.kinds().resolve(owner) instanceof Kind.Served == served);
     }
 
     long put(String key, String value) {
@@ -159,6 +185,39 @@ final class DefinitionsTest {
         server.awaitGathered("spec.color=red");
         assertThat(server.found("spec.color=red")).as("round %d", i).containsExactly("2");
       }
+    }
+  }
+
+  @Test
+  void whatIsServedChangesNothingOfWhatWasGathered() throws OpenException {
+    String served = definition("");
+    String unserved = served.replace("\"served\":true", "\"served\":false");
+    String deleting =
+        served.replace("\"metadata\":{", "\"metadata\":{\"deletionTimestamp\":\"2026-01-01\",");
+    try (Server server = new Server()) {
+      server.put(DEFINITION_KEY, served);
+      server.put(1, "red");
+      server.awaitGathered("spec.color=red");
+      assertThat(calls).containsExactly("gather");
+      server.put(DEFINITION_KEY, unserved);
+      server.awaitServed(false);
+      server.put(DEFINITION_KEY, served);
+      server.awaitServed(true);
+      server.put(DEFINITION_KEY, deleting);
+      Resource widgets = Resource.of("example.com", "widgets");
+      Await.until(
+          "deleting", () -> requireNonNull(server.selectors.definition(widgets)).isDeleting());
+      assertThat(calls).containsExactly("gather");
+      assertThat(server.found("spec.color=red")).containsExactly("1");
+      server.definitions.close();
+      server.put(DEFINITION_KEY, unserved);
+    }
+    try (Server server = new Server()) {
+      server.awaitServed(false);
+      assertThat(server.filter("spec.color=red").requirements()).isNotEmpty();
+      server.put(DEFINITION_KEY, definition("default"));
+      server.awaitServed(true);
+      assertThat(calls).as("another default").containsExactly("gather", "forget", "gather");
     }
   }
 

@@ -51,7 +51,9 @@ class KeySpaceTest {
   private static void names(
       String key, String path, String namespace, String name, String group, String plural) {
     Resource resource = new Resource(path);
-    assertThat(KEYS.parse(Bytes.of(key))).isEqualTo(new ObjectKey(resource, namespace, name));
+    ObjectKey object = new ObjectKey(resource, namespace, name);
+    assertThat(KEYS.parse(Bytes.of(key))).isEqualTo(object);
+    assertThat(KEYS.key(object)).isEqualTo(Bytes.of(key));
     assertThat(resource.group()).isEqualTo(group);
     assertThat(resource.plural()).isEqualTo(plural);
     assertThat(KEYS.keys(resource).contains(Bytes.of(key))).isTrue();
@@ -98,8 +100,9 @@ class KeySpaceTest {
   void thePrefixMayBeWrittenInAnyWay() {
     Bytes key = Bytes.of("/a/b/pods/x/y");
     for (String prefix : new String[] {"a/b", "/a/b", "/a/b/", "//a/b//"}) {
-      assertThat(new KeySpace(prefix).parse(key))
-          .isEqualTo(new ObjectKey(new Resource("pods"), "x", "y"));
+      ObjectKey object = new ObjectKey(new Resource("pods"), "x", "y");
+      assertThat(new KeySpace(prefix).parse(key)).isEqualTo(object);
+      assertThat(new KeySpace(prefix).key(object)).isEqualTo(key);
     }
     assertThat(new KeySpace("").parse(Bytes.of("/pods/x/y")))
         .isEqualTo(new ObjectKey(new Resource("pods"), "x", "y"));
@@ -160,6 +163,7 @@ class KeySpaceTest {
         assertThat(place).isEqualTo(new Place.Unclear());
       } else {
         assertThat(parsed.name()).isNotEmpty();
+        assertThat(KEYS.key(parsed)).isEqualTo(Bytes.of(key));
         assertThat(place).isEqualTo(new Place.Objects(parsed.resource(), parsed.namespace()));
       }
     }

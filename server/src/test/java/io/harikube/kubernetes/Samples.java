@@ -16,7 +16,10 @@ import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.json.JsonFactory;
 
-/** What Kubernetes itself answered, written by {@code make kubernetes-samples}: JSON, by lines. */
+/**
+ * What Kubernetes itself answered, written by {@code make kubernetes-samples} and {@code make
+ * kubernetes-kinds}: JSON, by lines.
+ */
 final class Samples {
   private static final JsonFactory JSON = new JsonFactory();
 

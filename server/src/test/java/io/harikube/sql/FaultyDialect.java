@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import io.harikube.store.Store;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.TaskRules;
 import io.harikube.testing.TestAttributes;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -67,7 +68,8 @@ public final class FaultyDialect {
                   }
                   return answer;
                 });
-    return SqlStore.open(faulty, options, clock, StoreMetrics.NONE, TestAttributes::read);
+    return SqlStore.open(
+        faulty, options, clock, StoreMetrics.NONE, TestAttributes::read, TaskRules.NONE);
   }
 
   private static @Nullable Session session(Object @Nullable [] arguments) {

@@ -33,7 +33,8 @@ import org.junit.jupiter.api.Test;
 @OnSqlDatabases
 final class LostCommitsTest {
   private static final List<String> TABLES =
-      List.of("log", "live", "lease", "meta", "attribute", "attribute_past", "attribute_ready");
+      List.of(
+          "log", "live", "lease", "meta", "attribute", "attribute_past", "attribute_ready", "task");
 
   private final AtomicBoolean cut = new AtomicBoolean();
   @AutoClose private final TestStore store;

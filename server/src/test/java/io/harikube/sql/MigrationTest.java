@@ -24,6 +24,7 @@ final class MigrationTest {
           "DROP TABLE attribute",
           "DROP TABLE attribute_past",
           "DROP TABLE attribute_ready",
+          "DROP TABLE task",
           "ALTER TABLE meta DROP COLUMN indexed",
           "ALTER TABLE meta DROP COLUMN server",
           "ALTER TABLE meta DROP COLUMN deposed",
