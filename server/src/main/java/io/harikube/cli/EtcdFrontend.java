@@ -1,7 +1,6 @@
 package io.harikube.cli;
 
 import io.harikube.etcd.EtcdServer;
-import io.harikube.gc.Backlog;
 import io.harikube.gc.Collector;
 import io.harikube.gc.Counts;
 import io.harikube.gc.Rules;
@@ -30,7 +29,6 @@ final class EtcdFrontend implements Parts.Serving {
   private final AdmissionHooks hooks;
   private final Collector collector;
   private final Counts collected;
-  private final Backlog backlog;
 
   private EtcdFrontend(
       WatchHub hub,
@@ -38,9 +36,7 @@ final class EtcdFrontend implements Parts.Serving {
       Definitions definitions,
       AdmissionHooks hooks,
       Collector collector,
-      Counts collected,
-      Backlog backlog) {
-    this.backlog = backlog;
+      Counts collected) {
     this.definitions = definitions;
     this.hooks = hooks;
     this.collector = collector;
@@ -81,9 +77,7 @@ final class EtcdFrontend implements Parts.Serving {
             settings.gc(),
             settings.gcAdopt(),
             collected);
-    EtcdFrontend frontend =
-        new EtcdFrontend(
-            hub, server, definitions, hooks, collector, collected, new Backlog(store.tasks()));
+    EtcdFrontend frontend = new EtcdFrontend(hub, server, definitions, hooks, collector, collected);
     settings.grpc().register(server.services());
     frontend.publish(settings.metrics());
     try {
@@ -129,8 +123,6 @@ final class EtcdFrontend implements Parts.Serving {
     metrics.level(Metric.WATCH_LAG, hub::lag);
     metrics.level(Metric.WATCH_LOG_READS, hub::logReads);
     metrics.level(Metric.WATCH_DROPPED_COMMITS, hub::droppedCommits);
-    metrics.level(Metric.GC_READY, () -> backlog.count(false));
-    metrics.level(Metric.GC_WAITING, () -> backlog.count(true));
     metrics.level(Metric.GC_LOOKED_AT, () -> collected.get(Counts.What.LOOKED_AT));
     metrics.level(Metric.GC_DELETED, () -> collected.get(Counts.What.DELETED));
     metrics.level(Metric.GC_FREED, () -> collected.get(Counts.What.FREED));
@@ -155,7 +147,6 @@ final class EtcdFrontend implements Parts.Serving {
   @Override
   public void close() {
     server.close();
-    backlog.close();
     collector.close();
     hooks.close();
     definitions.close();

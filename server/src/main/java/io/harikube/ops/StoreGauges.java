@@ -4,6 +4,7 @@ import io.harikube.store.Identity;
 import io.harikube.store.MemoryBudget;
 import io.harikube.store.Status;
 import io.harikube.store.Store;
+import io.harikube.store.Tasks;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,17 +23,25 @@ final class StoreGauges {
   private static final Duration DEADLINE = Duration.ofSeconds(1);
 
   private final Question<Answer> question;
+  private final Question<Backlog> tasks;
   private volatile @Nullable Answer last;
   private volatile boolean answered;
+
+  /** Null if the database has not said just now: an old number of tasks says nothing. */
+  private volatile @Nullable Backlog backlog;
 
   /**
    * @param room bytes that the database can grow by
    */
   private record Answer(Status status, double room) {}
 
+  /** How many tasks there are that are to be done, and that wait for something. */
+  private record Backlog(long ready, long waiting) {}
+
   private StoreGauges(Store store, @Nullable Path file) {
     this.question =
         new Question<>("metrics", DEADLINE, () -> new Answer(store.status(), room(file)));
+    this.tasks = new Question<>("metrics-tasks", DEADLINE, () -> backlog(store.tasks()));
   }
 
   /**
@@ -54,21 +63,41 @@ final class StoreGauges {
     metrics.level(Metric.PROPOSALS_COMMITTED, () -> gauges.last(Status::commits));
     metrics.level(Metric.PROPOSALS_APPLIED, () -> gauges.last(Status::commits));
     metrics.level(Metric.QUOTA, () -> quotaBytes > 0 ? quotaBytes : gauges.quota());
+    metrics.level(Metric.GC_READY, () -> gauges.tasks(Backlog::ready));
+    metrics.level(Metric.GC_WAITING, () -> gauges.tasks(Backlog::waiting));
     metrics.level(Metric.ANSWERS_USED, budget::used);
     metrics.level(Metric.ANSWERS_CAPACITY, budget::capacity);
     metrics.level(Metric.ANSWERS_WAITING, budget::waiting);
   }
 
   private void ask() {
+    Answer answer = answer(question);
+    answered = answer != null;
+    if (answer != null) {
+      last = answer;
+    }
+    backlog = answer(tasks);
+  }
+
+  /** Null if there is none: the health checks say what is wrong. */
+  private static <T> @Nullable T answer(Question<T> question) {
     try {
-      last = question.ask();
-      answered = true;
+      return question.ask();
     } catch (ExecutionException | TimeoutException e) {
-      // The health checks say what is wrong.
-      answered = false;
+      return null;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+      return null;
     }
+  }
+
+  private static Backlog backlog(Tasks tasks) {
+    return new Backlog(tasks.count(false), tasks.count(true));
+  }
+
+  private double tasks(ToDoubleFunction<Backlog> part) {
+    Backlog known = backlog;
+    return known == null ? Double.NaN : part.applyAsDouble(known);
   }
 
   private double last(ToDoubleFunction<Status> part) {

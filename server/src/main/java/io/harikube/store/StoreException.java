@@ -1,7 +1,5 @@
 package io.harikube.store;
 
-import org.jspecify.annotations.Nullable;
-
 /** Why a store refused an operation. A refused operation has changed nothing. */
 public final class StoreException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -38,7 +36,7 @@ public final class StoreException extends RuntimeException {
     this.reason = reason;
   }
 
-  public StoreException(Reason reason, String message, @Nullable Throwable cause) {
+  public StoreException(Reason reason, String message, Throwable cause) {
     super(message, cause);
     this.reason = reason;
   }

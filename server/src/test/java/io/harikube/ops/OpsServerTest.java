@@ -250,12 +250,22 @@ class OpsServerTest {
             "etcd_mvcc_db_total_size_in_bytes 4096",
             "etcd_mvcc_db_total_size_in_use_in_bytes 1024",
             "etcd_server_proposals_committed_total 7",
+            "harikube_gc_ready 2",
+            "harikube_gc_waiting 1",
             "harikube_answers_memory_capacity_bytes 1000");
     assertThat(store.statusCalls).as("questions to the database").hasValue(1);
 
     store.mood = StubStore.Mood.UNREACHABLE;
     assertThat(get("/metrics").body().lines())
-        .contains("etcd_server_has_leader 0", "etcd_mvcc_db_total_size_in_bytes 4096");
+        .contains("etcd_server_has_leader 0", "etcd_mvcc_db_total_size_in_bytes 4096")
+        .as("an old number of tasks")
+        .contains("harikube_gc_ready NaN", "harikube_gc_waiting NaN");
+    // Nobody waits for one that does not answer, nor again for it.
+    store.mood = StubStore.Mood.HANGS;
+    for (int i = 0; i < 2; i++) {
+      assertThat(get("/metrics").body().lines())
+          .contains("etcd_server_has_leader 0", "harikube_gc_ready NaN", "harikube_gc_waiting NaN");
+    }
   }
 
   @Test

@@ -1,5 +1,7 @@
 package io.harikube.ops;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.harikube.store.AttributeName;
 import io.harikube.store.Commit;
 import io.harikube.store.EventLog;
@@ -13,7 +15,9 @@ import io.harikube.store.Status;
 import io.harikube.store.Store;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
+import io.harikube.store.Tasks;
 import io.harikube.store.Txn;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -48,6 +52,19 @@ public final class StubStore implements Store, EventLog {
   public final AtomicInteger probes = new AtomicInteger();
   public final CompletableFuture<String> ended = new CompletableFuture<>();
   private final CountDownLatch never = new CountDownLatch(1);
+
+  @Override
+  public Tasks tasks() {
+    return (Tasks)
+        Proxy.newProxyInstance(
+            Tasks.class.getClassLoader(),
+            new Class<?>[] {Tasks.class},
+            (_, method, arguments) -> {
+              react();
+              assertThat(method.getName()).isEqualTo("count");
+              return (boolean) arguments[0] ? 1L : 2L;
+            });
+  }
 
   private void react() {
     if (mood == Mood.UNREACHABLE) {
