@@ -194,7 +194,10 @@ final class Objects {
       }
       if (!(kind instanceof Kind.Served served)) {
         counts.add(Counts.What.BLOCKED_BY_KIND);
-        return blocked(ObjectInfo.groupOf(reference.apiVersion()), reference.kind());
+        // Of what is visible kube-controller-manager looks after what becomes of it.
+        return object.isHidden()
+            ? blocked(ObjectInfo.groupOf(reference.apiVersion()), reference.kind())
+            : DONE;
       }
       ObjectKey place = served.object(object.namespace, reference.name());
       if (place == null) {

@@ -339,6 +339,29 @@ final class CollectorTest {
     }
   }
 
+  /** What is visible is not ours to wait for, and has nobody looked at who does. */
+  @Test
+  void whatIsVisibleDoesNotWaitForAKind() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      for (int i = 0; i < 50; i++) {
+        Thing waiting = Thing.named("b" + i).owner("other.com/v1", "Other", "x", "uid-x", false);
+        server.put(waiting);
+        server.put(
+            Thing.named("c" + i)
+                .owner("other.com/v1", "Other", "x", "uid-x", false)
+                .ownedBy("a")
+                .visible());
+      }
+      server.settle();
+      long before = server.looks();
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).hasSize(100);
+      assertThat(server.looks() - before).as("looks at 50 objects").isBetween(50L, 200L);
+    }
+  }
+
   @Test
   void anOwnerThatHasComeBackKeepsItsDependents() throws OpenException {
     try (GcServer server = server()) {

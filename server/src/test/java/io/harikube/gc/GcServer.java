@@ -42,6 +42,7 @@ final class GcServer implements AutoCloseable {
   private final AdmissionHooks hooks;
   private final Kinds kinds;
   private final Collector collector;
+  private final Counts counts = new Counts();
 
   GcServer(TestStore place, Mode mode, boolean adopt) throws OpenException {
     this.place = place;
@@ -56,15 +57,7 @@ final class GcServer implements AutoCloseable {
     hooks = AdmissionHooks.follow(store, hub::open, keys);
     collector =
         Collector.start(
-            store,
-            rules,
-            keys,
-            kinds,
-            hooks::seeDeletionsOf,
-            place.clock(),
-            mode,
-            adopt,
-            new Counts());
+            store, rules, keys, kinds, hooks::seeDeletionsOf, place.clock(), mode, adopt, counts);
   }
 
   void define(String group, String plural, String kind) {
@@ -180,8 +173,9 @@ final class GcServer implements AutoCloseable {
     return info(name).deleting();
   }
 
-  @Nullable Store store() {
-    return store;
+  /** How often it has looked at an object. */
+  long looks() {
+    return counts.get(Counts.What.LOOKED_AT);
   }
 
   @Override
