@@ -115,13 +115,7 @@ public final class Rules implements TaskRules {
   /** Whether a hidden object has an owner less, and has others. */
   private static boolean hasLostOwner(
       Map<AttributeName, String> before, Map<AttributeName, String> after) {
-    boolean hasOthers =
-        after.entrySet().stream()
-            .anyMatch(
-                entry ->
-                    Edges.ownerOf(entry.getKey()) != null
-                        && Edges.OF_HIDDEN.contains(entry.getValue()));
-    return hasOthers
+    return after.entrySet().stream().anyMatch(edge -> isOfHidden(edge.getKey(), edge.getValue()))
         && before.keySet().stream()
             .anyMatch(name -> Edges.ownerOf(name) != null && !after.containsKey(name));
   }
@@ -140,15 +134,16 @@ public final class Rules implements TaskRules {
   /** Whether an object is hidden now and has an owner that it had not, or that was not ours. */
   private static boolean hasNewOwner(
       Map<AttributeName, String> before, Map<AttributeName, String> after) {
-    for (Map.Entry<AttributeName, String> entry : after.entrySet()) {
-      if (Edges.ownerOf(entry.getKey()) != null && Edges.OF_HIDDEN.contains(entry.getValue())) {
-        String old = before.get(entry.getKey());
-        if (old == null || !Edges.OF_HIDDEN.contains(old)) {
-          return true;
-        }
-      }
-    }
-    return false;
+    return after.entrySet().stream()
+        .anyMatch(
+            edge ->
+                isOfHidden(edge.getKey(), edge.getValue())
+                    && !isOfHidden(edge.getKey(), before.get(edge.getKey())));
+  }
+
+  /** Whether an attribute is the edge of a hidden object to an owner. */
+  private static boolean isOfHidden(AttributeName name, @Nullable String value) {
+    return value != null && Edges.OF_HIDDEN.contains(value) && Edges.ownerOf(name) != null;
   }
 
   private void end(Bytes key, Edges.Ending ending, Sink sink) {
