@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -353,20 +352,11 @@ func (c *ControlPlane) StoreMetric(ctx context.Context, name string) (float64, e
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.metricsAddress+"/metrics", nil)
+	text, err := Metrics(ctx, client, "https://"+c.metricsAddress)
 	if err != nil {
 		return 0, err
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err
-	}
-	return SumOf(string(text), name)
+	return SumOf(text, name)
 }
 
 // Wait returns nil when ctx ends, and an error as soon as a component exits on its own.

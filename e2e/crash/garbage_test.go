@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -353,26 +352,17 @@ func quiet(t *testing.T, s *server.Server) {
 }
 
 func tasks(t *testing.T, s *server.Server) (float64, error) {
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Ops+"/metrics", nil)
+	text, err := controlplane.Metrics(t.Context(), http.DefaultClient, "http://"+s.Ops)
 	if err != nil {
 		return 0, err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err
-	}
-	if !strings.Contains(string(text), "\nharikube_gc_ready ") {
+	if !strings.Contains(text, "\nharikube_gc_ready ") {
 		return 0, fmt.Errorf("there is no metric of tasks")
 	}
-	ready, err := controlplane.SumOf(string(text), "harikube_gc_ready")
+	ready, err := controlplane.SumOf(text, "harikube_gc_ready")
 	if err != nil {
 		return 0, err
 	}
-	waiting, err := controlplane.SumOf(string(text), "harikube_gc_waiting")
+	waiting, err := controlplane.SumOf(text, "harikube_gc_waiting")
 	return ready + waiting, err
 }

@@ -77,7 +77,7 @@ func newSystems(t *testing.T) systems {
 		{name: "etcd", config: reference},
 		{name: "sqlite", config: controlplane.Config{Store: controlplane.HariKube{}}},
 	}
-	if endpoint, ok := postgresDatabase(t); ok {
+	if endpoint, ok := postgres.DatabaseIfAny(t, bin); ok {
 		all = append(all, &system{name: "postgres", config: controlplane.Config{Store: controlplane.HariKube{Endpoint: endpoint}}})
 	}
 	if os.Getenv("HARIKUBE_EXACT_CACHED") != "" {
@@ -91,17 +91,6 @@ func newSystems(t *testing.T) systems {
 		}
 	}
 	return all
-}
-
-// postgresDatabase returns false where there is no PostgreSQL: the rest is compared all the same.
-func postgresDatabase(t *testing.T) (endpoint string, ok bool) {
-	t.Helper()
-	_, err := os.Stat(filepath.Join(bin, "test-postgres"))
-	if err != nil && os.Getenv("HARIKUBE_TEST_POSTGRES") == "" {
-		t.Log("NOT COMPARED ON POSTGRESQL: there is none, and no build/bin/test-postgres")
-		return "", false
-	}
-	return postgres.Database(t, bin), true
 }
 
 // start starts the systems, or starts them again with other arguments.

@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"harikube.io/e2e/postgres"
 	"harikube.io/e2e/server"
 )
 
@@ -48,7 +49,7 @@ func TestWire(t *testing.T) {
 			case "sqlite":
 				w.connect(server.HariKube(t, bin, folder, (&url.URL{Scheme: "sqlite", Path: filepath.Join(folder, "harikube.db")}).String()).Address)
 			case "postgres":
-				endpoint, ok := postgresDatabase(t)
+				endpoint, ok := postgres.DatabaseIfAny(t, bin)
 				if !ok {
 					t.Skip("NOT TESTED ON POSTGRESQL")
 				}

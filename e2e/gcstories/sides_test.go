@@ -58,7 +58,7 @@ func newSides(t *testing.T) sides {
 		}},
 		{name: "sqlite", database: 0, config: controlplane.Config{Store: controlplane.HariKube{}}},
 	}
-	if endpoint, ok := postgresDatabase(t); ok {
+	if endpoint, ok := postgres.DatabaseIfAny(t, bin); ok {
 		all = append(all, &side{name: "postgres", database: 1, isShared: true, config: controlplane.Config{Store: controlplane.HariKube{Endpoint: endpoint}}})
 	}
 	t.Cleanup(all.stop)
@@ -66,17 +66,6 @@ func newSides(t *testing.T) sides {
 		t.Fatal(err)
 	}
 	return all
-}
-
-// postgresDatabase returns false where there is no PostgreSQL: the rest is compared all the same.
-func postgresDatabase(t *testing.T) (endpoint string, ok bool) {
-	t.Helper()
-	_, err := os.Stat(filepath.Join(bin, "test-postgres"))
-	if err != nil && os.Getenv("HARIKUBE_TEST_POSTGRES") == "" {
-		t.Log("NOT COMPARED ON POSTGRESQL: there is none, and no build/bin/test-postgres")
-		return "", false
-	}
-	return postgres.Database(t, bin), true
 }
 
 func (s *side) start(t *testing.T) error {

@@ -1,7 +1,6 @@
 package hostile
 
 import (
-	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,7 +15,6 @@ import (
 	"maps"
 	mathbig "math/big"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -29,6 +27,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"harikube.io/e2e/controlplane"
 	"harikube.io/e2e/postgres"
 	"harikube.io/e2e/server"
 )
@@ -308,18 +307,12 @@ func (a *arena) state() (state, error) {
 	s := state{metrics: map[string]float64{}}
 	ctx, cancel := context.WithTimeout(a.ctx, callWithin)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+"/metrics", nil)
+	text, err := controlplane.Metrics(ctx, a.http, a.base)
 	if err != nil {
 		return s, err
 	}
-	response, err := a.http.Do(request)
-	if err != nil {
-		return s, err
-	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if name, value, found := strings.Cut(lines.Text(), " "); found {
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found {
 			s.metrics[name], _ = strconv.ParseFloat(value, 64)
 		}
 	}

@@ -42,6 +42,18 @@ func Database(t testing.TB, bin string) string {
 	return at.String()
 }
 
+// DatabaseIfAny is Database for a test that compares: where there is no PostgreSQL it returns false, and the rest is
+// compared all the same.
+func DatabaseIfAny(t testing.TB, bin string) (endpoint string, ok bool) {
+	t.Helper()
+	_, err := os.Stat(filepath.Join(bin, "test-postgres"))
+	if err != nil && os.Getenv(variable) == "" {
+		t.Log("NOT COMPARED ON POSTGRESQL: there is none, and no build/bin/test-postgres")
+		return "", false
+	}
+	return Database(t, bin), true
+}
+
 // Server is a PostgreSQL server of the test's own, which can crash.
 type Server struct {
 	URL string
