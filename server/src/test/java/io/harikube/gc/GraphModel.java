@@ -106,23 +106,28 @@ final class GraphModel {
     }
   }
 
-  /** Does what the collector has to do, in some order. */
+  /** Does what the collector has to do, in some order: after each step any other may be next. */
   void collect(Random random) {
-    boolean changed = true;
-    while (changed) {
-      List<Node> all = new ArrayList<>(nodes.values());
-      Collections.shuffle(all, random);
-      changed = false;
-      for (Node node : all) {
-        changed |= nodes.get(node.name) == node && (evaluate(node) || end(node));
-      }
-    }
+    while (step(random)) {}
   }
 
-  private boolean end(Node node) {
+  private boolean step(Random random) {
+    List<Node> all = new ArrayList<>(nodes.values());
+    Collections.shuffle(all, random);
+    for (Node node : all) {
+      if (evaluate(node) || end(node, all)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private boolean end(Node node, List<Node> all) {
     if (node.deleting && node.finalizers.contains(ORPHAN)) {
-      nodes.values().forEach(each -> free(each, Set.of(node.uid)));
-      release(node, ORPHAN);
+      all.stream()
+          .filter(each -> each.refs.stream().anyMatch(ref -> ref.uid.equals(node.uid)))
+          .findFirst()
+          .ifPresentOrElse(each -> free(each, Set.of(node.uid)), () -> release(node, ORPHAN));
       return true;
     }
     if (node.waits() && nodes.values().stream().noneMatch(each -> blocks(each, node))) {

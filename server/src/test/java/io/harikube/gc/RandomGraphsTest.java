@@ -32,6 +32,9 @@ final class RandomGraphsTest {
   private final Database database;
   private int uids;
 
+  /** How many uids graphs before this one have had: what is random does not depend on them. */
+  private int uidsBefore;
+
   RandomGraphsTest(Database database) {
     this.database = database;
     place = database.open();
@@ -60,6 +63,7 @@ final class RandomGraphsTest {
 
   private void play(GcServer server, long seed) {
     Random random = new Random(seed);
+    uidsBefore = uids;
     GraphModel model = new GraphModel();
     List<String> steps = new ArrayList<>();
     for (int i = 0; i < STEPS; i++) {
@@ -125,7 +129,9 @@ final class RandomGraphsTest {
       String owner = "t" + random.nextInt(NAMES);
       Node there = model.nodes.get(owner);
       String uid =
-          there == null || random.nextInt(10) == 0 ? "u" + random.nextInt(uids + 1) : there.uid;
+          there == null || random.nextInt(10) == 0
+              ? "u" + (uidsBefore + random.nextInt(uids - uidsBefore + 1))
+              : there.uid;
       // That a reference gets another name, and nothing else, is nothing that Kubernetes looks at.
       boolean renamed =
           old.stream().anyMatch(ref -> ref.uid().equals(uid) && !ref.name().equals(owner));
