@@ -62,6 +62,12 @@ func (e *exploration) next(m moment) []moment {
 		next = append(next, moment{w, m.done})
 	}
 	if m.done < len(e.operations) {
+		if u, is := e.operations[m.done].(undefinition); is && len(u.left(m.world)) > 0 {
+			for _, o := range u.left(m.world) {
+				next = append(next, moment{m.world.delete(o, usual), m.done})
+			}
+			return next
+		}
 		w, ok := e.operations[m.done].apply(m.world)
 		if !ok {
 			e.unfit = true

@@ -155,16 +155,14 @@ func (l labelling) apply(w world) (world, bool) {
 	return w.with(&changed), true
 }
 
-// undefinition deletes the definition of the story's own kind.
+// undefinition deletes the definition of the story's own kind. The objects of that kind go one after the other, in any order.
 type undefinition struct{ kind *kind }
 
 func (u undefinition) String() string { return "delete the definition of " + u.kind.name }
 
-func (u undefinition) apply(w world) (world, bool) {
-	for _, o := range w {
-		if o.id.kind == u.kind {
-			w = w.delete(o, usual)
-		}
-	}
-	return w, true
+func (u undefinition) apply(w world) (world, bool) { return w, true }
+
+// left are the objects that are still to be deleted.
+func (u undefinition) left(w world) world {
+	return slices.DeleteFunc(slices.Clone(w), func(o *object) bool { return o.id.kind != u.kind || o.deleting })
 }
