@@ -1,15 +1,8 @@
 package io.harikube.gc;
 
-import io.harikube.gc.Objects.Again;
-import io.harikube.gc.Objects.Blocked;
-import io.harikube.gc.Objects.Found;
-import io.harikube.gc.Objects.Gone;
-import io.harikube.gc.Objects.Outcome;
 import io.harikube.kubernetes.Edges;
-import io.harikube.kubernetes.Edges.Finalizers;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.Kinds;
-import io.harikube.kubernetes.ObjectKey;
 import io.harikube.log.RareLine;
 import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
@@ -20,7 +13,6 @@ import io.harikube.store.Task;
 import io.harikube.store.Tasks;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -30,10 +22,8 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -58,12 +48,6 @@ public final class Collector implements AutoCloseable {
   /** So many tasks are read at once. */
   private static final int TASKS = 256;
 
-  /** So many dependents are read at once. */
-  private static final int PAGE = 256;
-
-  /** So many objects are in memory, and so many of the writer's transactions are ours. */
-  private static final int OBJECTS = 16;
-
   /** So many tasks are done at once. */
   private static final int TASK_THREADS = 16;
 
@@ -84,7 +68,8 @@ public final class Collector implements AutoCloseable {
   private final Tasks tasks;
   private final Rules rules;
   private final KeySpace keys;
-  private final Objects objects;
+  private final Judge judge;
+  private final TaskSteps steps;
   private final Mode mode;
   private final boolean adopt;
   private final Counts counts;
@@ -92,8 +77,6 @@ public final class Collector implements AutoCloseable {
 
   /** Threads of their own: reading a database holds one up, which nobody else is to wait for. */
   private final ExecutorService taskThreads = threads("gc-task", TASK_THREADS);
-
-  private final ExecutorService objectThreads = threads("gc-object", OBJECTS);
 
   /** Tasks that are being done, and the owners that they are about. */
   private final Set<Long> running = ConcurrentHashMap.newKeySet();
@@ -137,7 +120,9 @@ public final class Collector implements AutoCloseable {
     this.mode = mode;
     this.adopt = adopt;
     this.counts = counts;
-    this.objects = new Objects(store, keys, kinds, hooks, clock, counts, mode == Mode.DRY_RUN);
+    Objects objects = new Objects(store, keys, hooks, clock, counts, mode == Mode.DRY_RUN);
+    this.judge = new Judge(tasks, keys, kinds, objects, counts);
+    this.steps = new TaskSteps(tasks, rules, keys, objects, judge, () -> closed);
   }
 
   /**
@@ -195,7 +180,7 @@ public final class Collector implements AutoCloseable {
     }
   }
 
-  private static ExecutorService threads(String name, int most) {
+  static ExecutorService threads(String name, int most) {
     return Executors.newFixedThreadPool(
         most, Thread.ofPlatform().daemon().name(name + "-", 0).factory());
   }
@@ -237,7 +222,7 @@ public final class Collector implements AutoCloseable {
     // What was to wake them may have happened before there were rules.
     tasks.wakeAll().join();
     if (fresh) {
-      new FirstLook(store, keys, objects, rules).run(adopt);
+      new FirstLook(store, keys, judge, rules).run(adopt);
     }
     if (fresh && mode == Mode.ON) {
       store.gather(new KeyRange(Bytes.EMPTY, Bytes.EMPTY), List.of(COLLECTING)).join();
@@ -276,7 +261,7 @@ public final class Collector implements AutoCloseable {
   private void work(Task task) {
     boolean again = false;
     try {
-      again = !run(task);
+      again = !steps.run(task);
     } catch (StoreException | CompletionException e) {
       failed(e);
       again = true;
@@ -297,162 +282,6 @@ public final class Collector implements AutoCloseable {
     }
   }
 
-  /** Answers whether the task has been dealt with. */
-  private boolean run(Task task) {
-    Work work = Work.of(task);
-    return switch (work.kind()) {
-      case LOOK -> look(task);
-      case GONE -> {
-        Gone gone = gone(task);
-        yield each(task.subject(), work.hidden(), key -> look(key, gone, work.hidden()))
-            && done(task);
-      }
-      case GONE_ORPHANING -> setFree(task) && done(task);
-      case ORPHAN -> orphan(task, work);
-      case FOREGROUND, FOREGROUND_WAIT -> foreground(task, work);
-    };
-  }
-
-  private boolean look(Task task) {
-    return switch (look(task.key(), null, false)) {
-      case Objects.Done _ -> done(task);
-      case Again _ -> false;
-      case Blocked(String subject) -> parked(new Task(task.id(), task.kind(), subject, task.key()));
-    };
-  }
-
-  /**
-   * Has an object wait for a kind. It is looked at once more then: what it waits for may have come
-   * between the look and the waiting, and would not be told again.
-   */
-  private boolean parked(Task task) {
-    tasks.park(task).join();
-    if (!(look(task.key(), null, false) instanceof Blocked)) {
-      tasks.wake(Set.of(task.subject())).join();
-    }
-    return true;
-  }
-
-  /** First its losses are looked at, then itself: so none is missed in between. */
-  private Outcome look(Bytes key, @Nullable Gone gone, boolean visible) {
-    rules.awaitLoss(key);
-    Outcome outcome = objects.look(key, gone, visible);
-    if (!(outcome instanceof Blocked)) {
-      rules.awaitLossNoMore(key);
-    }
-    return outcome;
-  }
-
-  private @Nullable Gone gone(Task task) {
-    ObjectKey owner = keys.parse(task.key());
-    return owner == null ? null : new Gone(task.subject(), owner);
-  }
-
-  private boolean orphan(Task task, Work work) {
-    Found owner = objects.read(task.key());
-    if (owner == null || !owner.uid().equals(task.subject())) {
-      return done(task); // it has gone, and left a task if it was orphaning till the end
-    }
-    if (!owner.info().deleting() || !owner.info().finalizers().contains(Finalizers.ORPHAN)) {
-      return done(task);
-    }
-    return setFree(task)
-        && (!work.hidden()
-            || objects.release(task.key(), task.subject(), Finalizers.ORPHAN)
-                instanceof Objects.Done)
-        && done(task);
-  }
-
-  /** Visible dependents, too: one may have been hidden when kube-controller-manager looked. */
-  private boolean setFree(Task task) {
-    return each(task.subject(), true, key -> objects.free(key, task.subject()));
-  }
-
-  private boolean foreground(Task task, Work work) {
-    String uid = task.subject();
-    if (objects.ending(task.key(), uid, Finalizers.FOREGROUND) == null) {
-      rules.awaitNoMore(uid);
-      return done(task);
-    }
-    if (work.kind() == Work.Kind.FOREGROUND && !each(uid, true, key -> look(key, null, true))) {
-      return false;
-    }
-    // First it waits, then it is looked for what it waits for: so nothing is missed in between.
-    rules.await(uid);
-    Work wait = new Work(Work.Kind.FOREGROUND_WAIT, true);
-    tasks.park(new Task(task.id(), wait.text(), uid, task.key())).join();
-    if (!tasks.keysWith(Edges.owner(uid), Edges.OF_BLOCKING, Bytes.EMPTY, 1).isEmpty()) {
-      return true;
-    }
-    if (!(objects.release(task.key(), uid, Finalizers.FOREGROUND) instanceof Objects.Done)) {
-      tasks.wake(Set.of(uid)).join();
-      return false;
-    }
-    rules.awaitNoMore(uid);
-    return done(task);
-  }
-
-  /**
-   * Deals with all dependents of an owner.
-   *
-   * @param visible whether also with those that are not hidden
-   * @return whether all have been dealt with
-   */
-  private boolean each(String uid, boolean visible, Function<Bytes, Outcome> what) {
-    List<String> values = visible ? Edges.OF_ALL : Edges.OF_HIDDEN;
-    Bytes after = Bytes.EMPTY;
-    boolean all = true;
-    while (!closed) {
-      List<Bytes> page = tasks.keysWith(Edges.owner(uid), values, after, PAGE);
-      all &= page(page, what);
-      if (page.size() < PAGE) {
-        return all;
-      }
-      after = page.getLast();
-    }
-    return false;
-  }
-
-  private boolean page(List<Bytes> page, Function<Bytes, Outcome> what) {
-    List<Future<Boolean>> all = new ArrayList<>(page.size());
-    for (Bytes key : page) {
-      all.add(objectThreads.submit(() -> isDone(key, what.apply(key))));
-    }
-    boolean done = true;
-    for (Future<Boolean> one : all) {
-      done &= get(one);
-    }
-    return done;
-  }
-
-  private static boolean get(Future<Boolean> one) {
-    try {
-      return one.get();
-    } catch (java.util.concurrent.ExecutionException e) {
-      if (e.getCause() instanceof RuntimeException cause) {
-        throw cause;
-      }
-      throw new IllegalStateException(e.getCause());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return false;
-    }
-  }
-
-  private boolean isDone(Bytes key, Outcome outcome) {
-    return switch (outcome) {
-      case Objects.Done _ -> true;
-      case Again _ -> false;
-      case Blocked(String subject) ->
-          parked(new Task(0, new Work(Work.Kind.LOOK, true).text(), subject, key));
-    };
-  }
-
-  private boolean done(Task task) {
-    tasks.done(List.of(task.id())).join();
-    return true;
-  }
-
   /** Whether there is nothing to be done but what waits for something. */
   boolean isIdle() {
     return prepared
@@ -464,7 +293,7 @@ public final class Collector implements AutoCloseable {
 
   /** Has objects looked at again that wait for a kind. */
   private void defined(String group, String kind) {
-    CompletableFuture<Void> woken = tasks.wake(Set.of(Objects.kindSubject(group, kind)));
+    CompletableFuture<Void> woken = tasks.wake(Set.of(Judge.kindSubject(group, kind)));
     var _ =
         woken.whenComplete(
             (_, failure) -> {
@@ -497,6 +326,6 @@ public final class Collector implements AutoCloseable {
     if (!ended(taskThreads)) {
       LOG.warn("garbage collection goes on while the store is being closed");
     }
-    objectThreads.shutdown();
+    steps.close();
   }
 }

@@ -29,17 +29,17 @@ final class FirstLook {
 
   private final Store store;
   private final KeySpace keys;
-  private final Objects objects;
+  private final Judge judge;
   private final Rules rules;
 
   private long hidden;
   private long dangling;
   private String example = "";
 
-  FirstLook(Store store, KeySpace keys, Objects objects, Rules rules) {
+  FirstLook(Store store, KeySpace keys, Judge judge, Rules rules) {
     this.store = store;
     this.keys = keys;
-    this.objects = objects;
+    this.judge = judge;
     this.rules = rules;
   }
 
@@ -81,7 +81,7 @@ final class FirstLook {
     if (info.ownerReferences().isEmpty() || info.deleting()) {
       return;
     }
-    if (objects.isDangling(new Found(kv, resource, namespace, info))) {
+    if (judge.isDangling(new Found(kv, resource, namespace, info))) {
       dangling++;
       example = kv.key().toString();
       if (adopt) {

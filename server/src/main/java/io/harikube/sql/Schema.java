@@ -271,7 +271,7 @@ final class Schema {
           waiting %2$s NOT NULL)"""
             .formatted(bytes, integer),
         "CREATE INDEX task_ready ON task (id) WHERE waiting = 0",
-        "CREATE INDEX task_subject ON task (subject)");
+        "CREATE INDEX task_subject ON task (subject, key)");
   }
 
   private static List<String> concat(List<String> first, List<String> second) {

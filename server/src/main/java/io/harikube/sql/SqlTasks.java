@@ -159,21 +159,46 @@ final class SqlTasks implements Tasks {
 
   @Override
   public CompletableFuture<Void> park(Task task) {
+    return submit(batch -> park(batch, task));
+  }
+
+  private static void park(Batch batch, Task task) throws SQLException {
+    if (task.id() == 0) {
+      batch.tasks().insert(batch.session(), List.of(task), true);
+      return;
+    }
+    PreparedStatement update =
+        batch.session().prepare("UPDATE task SET waiting = 1, kind = ?, subject = ? WHERE id = ?");
+    update.setBytes(1, Rows.bytes(task.kind()));
+    update.setBytes(2, Rows.bytes(task.subject()));
+    update.setLong(3, task.id());
+    update.executeUpdate();
+  }
+
+  @Override
+  public CompletableFuture<Void> parkOnce(Task task) {
     return submit(
         batch -> {
-          if (task.id() == 0) {
-            batch.tasks().insert(batch.session(), List.of(task), true);
-            return;
+          if (!isParked(batch.session(), task)) {
+            park(batch, task);
+          } else if (task.id() != 0) {
+            remove(batch.session(), List.of(task.id()));
           }
-          PreparedStatement update =
-              batch
-                  .session()
-                  .prepare("UPDATE task SET waiting = 1, kind = ?, subject = ? WHERE id = ?");
-          update.setBytes(1, Rows.bytes(task.kind()));
-          update.setBytes(2, Rows.bytes(task.subject()));
-          update.setLong(3, task.id());
-          update.executeUpdate();
         });
+  }
+
+  private static boolean isParked(Session session, Task task) throws SQLException {
+    PreparedStatement select =
+        session.prepare(
+            "SELECT 1 FROM task WHERE subject = ? AND key = ? AND kind = ? AND waiting = 1"
+                + " AND id <> ? LIMIT 1");
+    select.setBytes(1, Rows.bytes(task.subject()));
+    select.setBytes(2, task.key().array());
+    select.setBytes(3, Rows.bytes(task.kind()));
+    select.setLong(4, task.id());
+    try (ResultSet rows = select.executeQuery()) {
+      return rows.next();
+    }
   }
 
   @Override
@@ -193,15 +218,16 @@ final class SqlTasks implements Tasks {
   @Override
   public CompletableFuture<Void> done(Collection<Long> ids) {
     List<Long> all = List.copyOf(ids);
-    return submit(
-        batch -> {
-          PreparedStatement delete = batch.session().prepare("DELETE FROM task WHERE id = ?");
-          for (long id : all) {
-            delete.setLong(1, id);
-            delete.addBatch();
-          }
-          delete.executeBatch();
-        });
+    return submit(batch -> remove(batch.session(), all));
+  }
+
+  private static void remove(Session session, List<Long> ids) throws SQLException {
+    PreparedStatement delete = session.prepare("DELETE FROM task WHERE id = ?");
+    for (long id : ids) {
+      delete.setLong(1, id);
+      delete.addBatch();
+    }
+    delete.executeBatch();
   }
 
   private interface Change {

@@ -46,6 +46,11 @@ public interface Tasks {
         }
 
         @Override
+        public CompletableFuture<Void> parkOnce(Task task) {
+          return CompletableFuture.completedFuture(null);
+        }
+
+        @Override
         public CompletableFuture<Void> wake(Collection<String> subjects) {
           return CompletableFuture.completedFuture(null);
         }
@@ -89,6 +94,9 @@ public interface Tasks {
    * added.
    */
   CompletableFuture<Void> park(Task task);
+
+  /** The same; if another such task waits already, with this key, this one is removed instead. */
+  CompletableFuture<Void> parkOnce(Task task);
 
   /** Has the tasks about these subjects wait no longer. */
   CompletableFuture<Void> wake(Collection<String> subjects);

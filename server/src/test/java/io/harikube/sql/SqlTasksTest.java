@@ -32,4 +32,25 @@ final class SqlTasksTest {
     assertThat(tasks.count(false)).isEqualTo(2);
     assertThat(tasks.count(true)).isEqualTo(1);
   }
+
+  @Test
+  void whatIsParkedOnceWaitsOnce() {
+    Tasks tasks = place.store().tasks();
+    Await.answer(tasks.add(List.of(Task.of("LOOK", "", Bytes.of("k")))));
+    long id = tasks.ready(1).getFirst().id();
+    for (int i = 0; i < 3; i++) {
+      Await.answer(tasks.parkOnce(new Task(0, "LOOK", "kind", Bytes.of("k"))));
+    }
+    assertThat(tasks.count(true)).isEqualTo(1);
+
+    Await.answer(tasks.parkOnce(new Task(id, "LOOK", "kind", Bytes.of("k"))));
+    assertThat(tasks.count(false)).as("the task that would wait twice is gone").isZero();
+    Await.answer(tasks.parkOnce(new Task(0, "LOOK", "kind", Bytes.of("another"))));
+    Await.answer(tasks.parkOnce(new Task(0, "LOOK", "another kind", Bytes.of("k"))));
+    assertThat(tasks.count(true)).isEqualTo(3);
+
+    Task first = tasks.about(List.of("kind")).getFirst();
+    Await.answer(tasks.parkOnce(first));
+    assertThat(tasks.about(List.of("kind"))).as("a task is not its own twin").contains(first);
+  }
 }
