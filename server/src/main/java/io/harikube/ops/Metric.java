@@ -72,7 +72,6 @@ public enum Metric {
       "etcd_mvcc_hash_duration_seconds",
       "Checksums over the store.",
       Buckets.exponential(0.01, 15)),
-  KEYS(LEVEL, "etcd_debugging_mvcc_keys_total", "Live keys."),
   CURRENT_REVISION(
       LEVEL, "etcd_debugging_mvcc_current_revision", "The current revision of the store."),
   COMPACT_REVISION(
@@ -183,10 +182,9 @@ public enum Metric {
       COUNTER,
       "harikube_writer_reconnects_total",
       "How often the writer lost its connection to the database and made a new one."),
-  CONNECTIONS(LEVEL, "harikube_connections_open", "Connections to the database."),
-  CONNECTIONS_BUSY(LEVEL, "harikube_connections_busy", "Connections that somebody uses."),
-  CONNECTIONS_AWAITED(
-      LEVEL, "harikube_connections_awaited", "Requests that wait for a connection."),
+  CONNECTIONS(LEVEL, "harikube_connections_open", "Connections to the database for reading."),
+  CONNECTIONS_BUSY(LEVEL, "harikube_connections_busy", "Connections that somebody reads with."),
+  CONNECTIONS_AWAITED(LEVEL, "harikube_connections_awaited", "Reads that wait for a connection."),
   WATCH_PENDING_BYTES(
       LEVEL, "harikube_watch_pending_bytes", "Bytes of events in the queues of all streams."),
   WATCH_LAG(

@@ -235,7 +235,6 @@ public final class Metrics implements StoreMetrics {
   private static Metric metric(Level level) {
     return switch (level) {
       case QUEUE -> Metric.PROPOSALS_PENDING;
-      case KEYS -> Metric.KEYS;
       case WAL_BYTES -> Metric.WAL_BYTES;
       case CONNECTIONS -> Metric.CONNECTIONS;
       case CONNECTIONS_BUSY -> Metric.CONNECTIONS_BUSY;

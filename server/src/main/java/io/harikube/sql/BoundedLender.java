@@ -48,6 +48,21 @@ final class BoundedLender implements Lender {
   }
 
   @Override
+  public int opened() {
+    return all.opened();
+  }
+
+  @Override
+  public int lent() {
+    return all.lent();
+  }
+
+  @Override
+  public int awaited() {
+    return free.getQueueLength() + all.awaited();
+  }
+
+  @Override
   public void close() {
     all.close();
   }

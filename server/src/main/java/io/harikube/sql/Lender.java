@@ -1,6 +1,9 @@
 package io.harikube.sql;
 
+import io.harikube.store.StoreMetrics;
+import io.harikube.store.StoreMetrics.Level;
 import java.sql.SQLException;
+import java.util.List;
 
 /** Lends connections, each to one who reads. */
 interface Lender extends AutoCloseable {
@@ -18,8 +21,24 @@ interface Lender extends AutoCloseable {
    */
   void discard(Session session, boolean others);
 
+  /** How many connections there are. */
+  int opened();
+
+  /** How many of them are lent. */
+  int lent();
+
+  /** How many wait for one. */
+  int awaited();
+
   @Override
   void close();
+
+  /** Has it known how many connections these have together. */
+  static void report(StoreMetrics metrics, List<Lender> all) {
+    metrics.level(Level.CONNECTIONS, () -> all.stream().mapToLong(Lender::opened).sum());
+    metrics.level(Level.CONNECTIONS_BUSY, () -> all.stream().mapToLong(Lender::lent).sum());
+    metrics.level(Level.CONNECTIONS_AWAITED, () -> all.stream().mapToLong(Lender::awaited).sum());
+  }
 
   /** What a thread fails with that was told to stop while it waited; it stays told. */
   static SQLException givenUp(InterruptedException e) {

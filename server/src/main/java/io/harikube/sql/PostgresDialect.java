@@ -2,6 +2,7 @@ package io.harikube.sql;
 
 import io.harikube.store.AttributeName;
 import io.harikube.store.Bytes;
+import io.harikube.store.StoreMetrics;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -71,13 +72,14 @@ final class PostgresDialect implements Dialect {
   /** The process that worked for the writer's last connection. */
   private PostgresConnector.@Nullable Backend writer;
 
-  PostgresDialect(SqlOptions options) {
+  PostgresDialect(SqlOptions options, StoreMetrics metrics) {
     this.endpoint = (Endpoint.Postgres) options.endpoint();
     this.connector = new PostgresConnector(endpoint);
     this.watch = new PostgresWatch(connector);
     Lender pool = new PostgresPool(connector, watch, options);
     int forPoints = PostgresPoints.connections(options.readers());
     Lender others = forPoints == 0 ? pool : new BoundedLender(pool, options.readers() - forPoints);
+    Lender.report(metrics, List.of(others));
     this.readers = new CheckedReaders(others, this, Duration.ofSeconds(2));
     this.pointReaders = new CheckedReaders(pool, this, Duration.ofSeconds(2));
     this.probes =

@@ -185,6 +185,22 @@ final class PostgresPool implements Lender {
   }
 
   @Override
+  public int opened() {
+    HikariDataSource current = pool;
+    return current == null ? 0 : current.getHikariPoolMXBean().getTotalConnections();
+  }
+
+  @Override
+  public int lent() {
+    return lent.size();
+  }
+
+  @Override
+  public int awaited() {
+    return free.getQueueLength();
+  }
+
+  @Override
   public synchronized void close() {
     HikariDataSource current = pool;
     if (current != null) {

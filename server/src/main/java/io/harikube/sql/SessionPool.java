@@ -21,6 +21,7 @@ final class SessionPool implements Lender {
   }
 
   private final Connector connector;
+  private final int size;
   private final long patienceMillis;
   private final Semaphore free;
   private final Deque<Session> idle = new ConcurrentLinkedDeque<>();
@@ -30,6 +31,7 @@ final class SessionPool implements Lender {
    * @param patienceMillis how long to wait for a session that is free
    */
   SessionPool(int size, long patienceMillis, Connector connector) {
+    this.size = size;
     this.connector = connector;
     this.patienceMillis = patienceMillis;
     this.free = new Semaphore(size, true);
@@ -104,6 +106,21 @@ final class SessionPool implements Lender {
     } catch (SQLException e) {
       LOG.debug("closing a connection: {}", e.getMessage());
     }
+  }
+
+  @Override
+  public int opened() {
+    return lent() + idle.size();
+  }
+
+  @Override
+  public int lent() {
+    return size - free.availablePermits();
+  }
+
+  @Override
+  public int awaited() {
+    return free.getQueueLength();
   }
 
   @Override

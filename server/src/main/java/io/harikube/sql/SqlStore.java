@@ -209,7 +209,7 @@ public final class SqlStore implements Store {
   static Dialect dialect(SqlOptions options, StoreMetrics metrics) {
     return switch (options.endpoint()) {
       case Endpoint.Sqlite _ -> new SqliteDialect(options, metrics);
-      case Endpoint.Postgres _ -> new PostgresDialect(options);
+      case Endpoint.Postgres _ -> new PostgresDialect(options, metrics);
     };
   }
 

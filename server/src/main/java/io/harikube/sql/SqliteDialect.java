@@ -65,20 +65,16 @@ final class SqliteDialect implements Dialect {
   SqliteDialect(SqlOptions options, StoreMetrics metrics) {
     this.file = new SqliteFile(((Endpoint.Sqlite) options.endpoint()).file());
     this.connector = new SqliteConnector(file);
-    this.readers =
-        new CheckedReaders(
-            new SessionPool(
-                options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
-            this,
-            Duration.ofSeconds(2));
-    int forPoints = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, options.readers());
-    this.pointReaders =
-        new CheckedReaders(
-            new SessionPool(forPoints, Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS)),
-            this,
-            Duration.ofSeconds(2));
+    Lender forRanges =
+        new SessionPool(options.readers(), Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS));
+    this.readers = new CheckedReaders(forRanges, this, Duration.ofSeconds(2));
+    int pointReads = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, options.readers());
+    Lender forPoints =
+        new SessionPool(pointReads, Long.MAX_VALUE, () -> connector.openReader(BUSY_MILLIS));
+    this.pointReaders = new CheckedReaders(forPoints, this, Duration.ofSeconds(2));
+    Lender.report(metrics, List.of(forRanges, forPoints));
     this.points =
-        new Points(pointReaders, forPoints, POINTS_TOGETHER, Point::readEach, this::failure);
+        new Points(pointReaders, pointReads, POINTS_TOGETHER, Point::readEach, this::failure);
     this.probes =
         new CheckedReaders(
             new SessionPool(1, PROBE_MILLIS, () -> connector.openReader(PROBE_MILLIS)),

@@ -70,15 +70,13 @@ public interface StoreMetrics {
   enum Level {
     /** Transactions that wait for the writer. */
     QUEUE,
-    /** Live keys; left away if that is not known without counting. */
-    KEYS,
     /** Bytes of SQLite's write-ahead log. */
     WAL_BYTES,
-    /** Connections to the database. */
+    /** Connections to the database for reading. */
     CONNECTIONS,
-    /** Connections to the database that somebody uses. */
+    /** Connections that somebody reads with. */
     CONNECTIONS_BUSY,
-    /** Requests that wait for a connection to the database. */
+    /** Reads that wait for a connection. */
     CONNECTIONS_AWAITED,
   }
 

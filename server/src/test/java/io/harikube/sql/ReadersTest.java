@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.harikube.store.StoreException;
 import io.harikube.store.StoreException.Reason;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.StoreMetrics.Level;
 import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
@@ -15,12 +16,15 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.sqlite.SQLiteErrorCode;
@@ -95,6 +99,63 @@ final class ReadersTest {
       assertThat(found).isEqualTo(i - 1);
       store.put("a", "1");
       assertThat(rows()).isEqualTo(i);
+    }
+  }
+
+  @Test
+  void itIsKnownHowManyReadAndHowManyWait() throws Exception {
+    Map<Level, LongSupplier> levels = new EnumMap<>(Level.class);
+    StoreMetrics metrics =
+        new StoreMetrics() {
+          @Override
+          public void level(Level what, LongSupplier level) {
+            levels.put(what, level);
+          }
+        };
+    CountDownLatch end = new CountDownLatch(1);
+    List<Thread> all = new ArrayList<>();
+    try (Dialect observed = SqlStore.dialect(store.options(), metrics)) {
+      assertThat(observed.readers().<Long>snapshot((session, _) -> rows(session))).isEqualTo(1);
+      assertThat(now(levels, Level.CONNECTIONS)).isPositive();
+      assertThat(now(levels, Level.CONNECTIONS_BUSY)).isZero();
+      for (int i = 0; i < readers() + 2; i++) {
+        all.add(Thread.ofVirtual().start(() -> hold(observed, end)));
+      }
+      Await.until(
+          "all connections are busy, and two reads wait",
+          () ->
+              now(levels, Level.CONNECTIONS_BUSY) == readers()
+                  && now(levels, Level.CONNECTIONS_AWAITED) == 2);
+      assertThat(now(levels, Level.CONNECTIONS)).isGreaterThanOrEqualTo(readers());
+      end.countDown();
+      for (Thread thread : all) {
+        thread.join();
+      }
+      assertThat(now(levels, Level.CONNECTIONS_BUSY)).isZero();
+      assertThat(now(levels, Level.CONNECTIONS_AWAITED)).isZero();
+    }
+  }
+
+  private static long now(Map<Level, LongSupplier> levels, Level what) {
+    return levels.getOrDefault(what, () -> -1).getAsLong();
+  }
+
+  private static void hold(Dialect dialect, CountDownLatch end) {
+    try {
+      dialect
+          .readers()
+          .snapshot(
+              (session, _) -> {
+                long rows = rows(session);
+                try {
+                  end.await();
+                } catch (InterruptedException e) {
+                  Thread.currentThread().interrupt();
+                }
+                return rows;
+              });
+    } catch (SQLException e) {
+      throw new AssertionError(e);
     }
   }
 
