@@ -1,0 +1,63 @@
+package io.harikube.gc;
+
+
+import io.harikube.sql.OpenException;
+import io.harikube.testing.Await;
+import io.harikube.testing.Database;
+import io.harikube.testing.OnSqlDatabases;
+import io.harikube.testing.TestStore;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+
+/** Clients that are hostile and operators who are careless: nobody else has to wait for them. */
+@OnSqlDatabases
+final class HostileTest {
+  private static final String THINGS = "/registry/example.com/things/n/";
+
+  @AutoClose private final TestStore place;
+
+  HostileTest(Database database) {
+    place = database.open();
+    place.store().close();
+  }
+
+  private GcServer server() throws OpenException {
+    return new GcServer(place, Mode.ON, false);
+  }
+
+  @Test
+  void anOwnerThatIsWrittenAllTheTimeHoldsUpNothing() throws OpenException {
+    AtomicBoolean done = new AtomicBoolean();
+    try (GcServer server = server();
+        ExecutorService writers = Executors.newFixedThreadPool(4)) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("hot"));
+      for (int i = 0; i < 20; i++) {
+        server.put(Thing.named("b" + i).ownedBy("a").ownedBy("hot"));
+      }
+      server.settle();
+      long looks = server.looks();
+      for (int i = 0; i < 4; i++) {
+        writers.execute(
+            () -> {
+              while (!done.get()) {
+                server.put(Thing.named("hot"));
+              }
+            });
+      }
+      try {
+        server.delete("a");
+        server.settle();
+        // Once each, and once more as it has lost an owner meanwhile.
+        assertThat(server.looks() - looks).isBetween(20L, 60L);
+        assertThat(server.owners("b7")).containsExactly("uid-hot");
+      } finally {
+        done.set(true);
+      }
+    }
+  }
+}
