@@ -1,5 +1,6 @@
 package io.harikube.gc;
 
+import static org.assertj.core.api.Assertions.assertThat;
 
 import io.harikube.sql.OpenException;
 import io.harikube.testing.Await;
@@ -58,6 +59,19 @@ final class HostileTest {
       } finally {
         done.set(true);
       }
+    }
+  }
+
+  @Test
+  void aKindThatAnotherDefinitionHadTooIsKnownAgain() throws OpenException {
+    try (GcServer server = server()) {
+      server.define("example.com", "others", "Thing");
+      server.awaitKind("example.com/v1", "Thing", false);
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      assertThat(server.names()).as("nobody can say where its owner is").containsExactly("b");
+      server.remove("/registry/apiextensions.k8s.io/customresourcedefinitions/others.example.com");
+      Await.until("b is gone", () -> server.names().isEmpty());
     }
   }
 }
