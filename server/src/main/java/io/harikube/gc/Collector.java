@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
@@ -57,6 +58,14 @@ public final class Collector implements AutoCloseable {
   private static final long RETRY_MILLIS = 500;
   private static final long FIRST_RETRY_MILLIS = 100;
   private static final long LAST_RETRY_MILLIS = 60_000;
+
+  /** So many that wait are woken at once to be looked at; more when these have been. */
+  private static final int SWEEP_STEP = 64;
+
+  /** So long the next ones wait, at most, if there is always something else to do. */
+  private static final long SWEEP_STEP_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private static final long SWEPT = -1;
 
   /** So often all that waits is looked at, in case the database has lost what was to wake it. */
   private static final long SWEEP_NANOS = TimeUnit.MINUTES.toNanos(10);
@@ -102,6 +111,11 @@ public final class Collector implements AutoCloseable {
   private final Thread thread = Thread.ofPlatform().daemon().name("gc").unstarted(this::run);
   private volatile boolean prepared;
   private volatile boolean closed;
+
+  /** The last task that was woken to be looked at; {@link #SWEPT} if all have been. */
+  private volatile long swept = SWEPT;
+
+  private long sweptAt = System.nanoTime();
 
   private Collector(
       Store store,
@@ -171,7 +185,7 @@ public final class Collector implements AutoCloseable {
           wake.drainPermits();
         }
         if (System.nanoTime() - sweep > SWEEP_NANOS) {
-          retry(() -> tasks.wakeAll().join());
+          swept = 0;
           sweep = System.nanoTime();
         }
       }
@@ -209,7 +223,17 @@ public final class Collector implements AutoCloseable {
     }
   }
 
-  private void prepare() {
+  /** What is waited for may take long, at the first start: whoever stops is not held up. */
+  private static <T extends @Nullable Object> T await(CompletableFuture<T> future)
+      throws InterruptedException {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      throw new CompletionException(e.getCause());
+    }
+  }
+
+  private void prepare() throws InterruptedException {
     if (mode == Mode.OFF) {
       return;
     }
@@ -220,7 +244,7 @@ public final class Collector implements AutoCloseable {
     }
     rules.complete();
     // What was to wake them may have happened before there were rules.
-    tasks.wakeAll().join();
+    swept = 0;
     if (fresh) {
       new FirstLook(store, keys, judge, rules).run(adopt);
     }
@@ -230,14 +254,15 @@ public final class Collector implements AutoCloseable {
   }
 
   /** Begins the tasks that can be begun. */
-  private void begin() {
+  private void begin() throws InterruptedException {
     if (running.size() > TASKS / 2) {
       return; // the next that ends has this asked again, and many are read at once
     }
+    List<Task> ready = tasks.ready(TASKS + running.size() + failed.size());
     Set<String> before = new HashSet<>();
-    for (Task task : tasks.ready(TASKS + running.size() + failed.size())) {
+    for (Task task : ready) {
       if (closed || running.size() >= TASKS) {
-        return;
+        break;
       }
       boolean inOrder = isInOrder(task);
       boolean first = !inOrder || before.add(task.subject());
@@ -246,6 +271,17 @@ public final class Collector implements AutoCloseable {
         taskThreads.execute(() -> work(task));
       }
     }
+    sweep(ready.size() - failed.size());
+  }
+
+  /** Wakes some of what waits: all at once would be before everything that is new. */
+  private void sweep(int ready) throws InterruptedException {
+    long last = swept;
+    if (last == SWEPT || (ready >= SWEEP_STEP && System.nanoTime() - sweptAt < SWEEP_STEP_NANOS)) {
+      return;
+    }
+    swept = await(tasks.wakeAfter(last, SWEEP_STEP));
+    sweptAt = System.nanoTime();
   }
 
   private boolean isDue(Task task) {
@@ -285,6 +321,7 @@ public final class Collector implements AutoCloseable {
   /** Whether there is nothing to be done but what waits for something. */
   boolean isIdle() {
     return prepared
+        && swept == SWEPT
         && running.isEmpty()
         && failed.isEmpty()
         && tasks.ready(1).isEmpty()

@@ -2,15 +2,21 @@ package io.harikube.gc;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.harikube.kubernetes.Edges;
 import io.harikube.sql.OpenException;
+import io.harikube.store.Bytes;
+import io.harikube.store.Task;
 import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
 import io.harikube.testing.TestStore;
 import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -63,6 +69,29 @@ final class HostileTest {
   }
 
   @Test
+  void whatIsNewDoesNotWaitForAllThatWaits() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      server.stopCollecting();
+      CompletableFuture<?>[] parked =
+          IntStream.range(0, 20_000)
+              .mapToObj(i -> new Task(0, "LOOK/hidden", "kind", Bytes.of(THINGS + "x" + i)))
+              .map(server.tasks()::park)
+              .toArray(CompletableFuture[]::new);
+      Await.answer(CompletableFuture.allOf(parked));
+      server.delete("a");
+    }
+    try (GcServer server = server()) {
+      Await.until("b is gone", () -> server.find(THINGS + "b") == null);
+      assertThat(server.tasks().count(true)).isPositive();
+      server.settle();
+      assertThat(server.tasks().count(true)).as("what waits for what is no more").isZero();
+    }
+  }
+
+  @Test
   void aKindThatAnotherDefinitionHadTooIsKnownAgain() throws OpenException {
     try (GcServer server = server()) {
       server.define("example.com", "others", "Thing");
@@ -72,6 +101,35 @@ final class HostileTest {
       assertThat(server.names()).as("nobody can say where its owner is").containsExactly("b");
       server.remove("/registry/apiextensions.k8s.io/customresourcedefinitions/others.example.com");
       Await.until("b is gone", () -> server.names().isEmpty());
+    }
+  }
+
+  @Test
+  void anOwnerWithALongKeyCanBeDeleted() throws OpenException {
+    String letters =
+        new Random(18)
+            .ints(2_600, 'a', 'z' + 1)
+            .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+            .toString();
+    String uid = "u".repeat(128);
+    try (GcServer server = server()) {
+      server.put(THINGS + letters, Thing.named(letters).visible().uid(uid).json());
+      server.put(Thing.named("b").owner("example.com/v1", "Thing", letters, uid, false));
+      server.settle();
+      assertThat(server.names()).contains("b");
+      server.remove(THINGS + letters);
+      server.settle();
+      assertThat(server.names()).isEmpty();
+    }
+  }
+
+  @Test
+  void ownersWithoutUidsAreNoOwnersOfAllOthers() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("b").owner("example.com/v1", "Thing", "a", "", false));
+      server.settle();
+      assertThat(server.names()).isEmpty();
+      assertThat(Edges.subject("")).as("the subject of tasks about no owner").isNotEmpty();
     }
   }
 }
