@@ -240,16 +240,16 @@ public final class Collector implements AutoCloseable {
     Set<AttributeName> gathered = store.gathered();
     boolean fresh = !gathered.contains(COLLECTING);
     if (!gathered.contains(Edges.GATHERED)) {
-      store.gather(keys.all(), List.of(Edges.GATHERED)).join();
+      await(store.gather(keys.all(), List.of(Edges.GATHERED)));
     }
     rules.complete();
     // What was to wake them may have happened before there were rules.
     swept = 0;
     if (fresh) {
-      new FirstLook(store, keys, judge, rules).run(adopt);
+      new FirstLook(store, keys, judge, rules, () -> closed).run(adopt);
     }
     if (fresh && mode == Mode.ON) {
-      store.gather(new KeyRange(Bytes.EMPTY, Bytes.EMPTY), List.of(COLLECTING)).join();
+      await(store.gather(new KeyRange(Bytes.EMPTY, Bytes.EMPTY), List.of(COLLECTING)));
     }
   }
 

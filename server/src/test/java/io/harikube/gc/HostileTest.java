@@ -6,10 +6,13 @@ import io.harikube.kubernetes.Edges;
 import io.harikube.sql.OpenException;
 import io.harikube.store.Bytes;
 import io.harikube.store.Task;
+import io.harikube.store.Txn;
 import io.harikube.testing.Await;
 import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
+import io.harikube.testing.Ops;
 import io.harikube.testing.TestStore;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -17,6 +20,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -88,6 +92,37 @@ final class HostileTest {
       assertThat(server.tasks().count(true)).isPositive();
       server.settle();
       assertThat(server.tasks().count(true)).as("what waits for what is no more").isZero();
+    }
+  }
+
+  private static boolean isPreparing() {
+    return Thread.getAllStackTraces().entrySet().stream()
+        .filter(thread -> thread.getKey().getName().equals("gc"))
+        .flatMap(thread -> Stream.of(thread.getValue()))
+        .anyMatch(frame -> frame.getMethodName().equals("prepare"));
+  }
+
+  @Test
+  void aFirstStartIsGivenUpWhenTheServerStops() throws OpenException {
+    try (GcServer server = new GcServer(place, Mode.OFF, false)) {
+      for (int i = 0; i < 10; i++) {
+        List<Txn.Op> ops = new ArrayList<>();
+        for (int j = 0; j < 500; j++) {
+          Thing thing = Thing.named("x" + i + "-" + j).ownedBy("gone");
+          ops.add(Ops.put(THINGS + thing.name(), thing.json()));
+        }
+        server.write(new Txn(List.of(), ops, List.of()));
+      }
+    }
+    GcServer stopped = server();
+    Await.until("edges are being gathered", HostileTest::isPreparing);
+    stopped.close();
+    place.reopen();
+    assertThat(place.store().gathered()).doesNotContain(Edges.GATHERED);
+    place.store().close();
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.names()).hasSize(5_000);
     }
   }
 
