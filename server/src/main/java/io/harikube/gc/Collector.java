@@ -158,8 +158,10 @@ public final class Collector implements AutoCloseable {
     Collector collector =
         new Collector(store, rules, keys, kinds, hooks, clock, mode, adopt, counts);
     if (mode != Mode.ON && store.gathered().contains(COLLECTING)) {
-      // Before there is anything that is not collected.
+      // Before there is anything that is not collected. What was to be done is not done by the next
+      // that collects: to it, what has lost its owners by then has done so before.
       store.forget(List.of(COLLECTING)).join();
+      store.tasks().clear().join();
     }
     if (mode != Mode.OFF) {
       rules.begin();

@@ -272,6 +272,11 @@ final class SqlTasks implements Tasks {
   }
 
   @Override
+  public CompletableFuture<Void> clear() {
+    return submit(batch -> batch.session().prepare("DELETE FROM task").executeUpdate());
+  }
+
+  @Override
   public CompletableFuture<Void> done(Collection<Long> ids) {
     List<Long> all = List.copyOf(ids);
     return submit(batch -> remove(batch.session(), all));

@@ -61,6 +61,11 @@ public interface Tasks {
         }
 
         @Override
+        public CompletableFuture<Void> clear() {
+          return CompletableFuture.completedFuture(null);
+        }
+
+        @Override
         public CompletableFuture<Void> done(Collection<Long> ids) {
           return CompletableFuture.completedFuture(null);
         }
@@ -109,6 +114,9 @@ public interface Tasks {
    * @return the last that has been woken; negative if none waits behind {@code id}
    */
   CompletableFuture<Long> wakeAfter(long id, int limit);
+
+  /** Removes all tasks. */
+  CompletableFuture<Void> clear();
 
   /** Removes tasks. */
   CompletableFuture<Void> done(Collection<Long> ids);

@@ -73,6 +73,22 @@ final class HostileTest {
   }
 
   @Test
+  void whatWasToBeDoneWhenItWasSwitchedOffStays() throws OpenException {
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.settle();
+      server.stopCollecting();
+      server.delete("a");
+    }
+    new GcServer(place, Mode.OFF, false).close();
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.names()).as("what had lost its owners before").containsExactly("b");
+    }
+  }
+
+  @Test
   void whatIsNewDoesNotWaitForAllThatWaits() throws OpenException {
     try (GcServer server = server()) {
       server.put(Thing.named("a"));

@@ -95,4 +95,13 @@ final class SqlTasksTest {
     Await.answer(tasks.add(List.of(Task.of("ORPHAN", "a", Bytes.of("k")))));
     assertThat(tasks.about(List.of("a", "b"))).extracting(Task::kind).containsExactly("ORPHAN");
   }
+
+  @Test
+  void noTaskIsLeft() {
+    Tasks tasks = place.store().tasks();
+    park(2, "a");
+    Await.answer(tasks.add(List.of(Task.of("LOOK", "a", Bytes.of("k")))));
+    Await.answer(tasks.clear());
+    assertThat(tasks.count(true) + tasks.count(false)).isZero();
+  }
 }
