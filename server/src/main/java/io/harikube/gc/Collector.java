@@ -13,6 +13,8 @@ import io.harikube.store.Task;
 import io.harikube.store.Tasks;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -261,6 +263,8 @@ public final class Collector implements AutoCloseable {
       return; // the next that ends has this asked again, and many are read at once
     }
     List<Task> ready = tasks.ready(TASKS + running.size() + failed.size());
+    Map<Task, List<Long>> all = new HashMap<>();
+    ready.forEach(task -> all.computeIfAbsent(sort(task), _ -> new ArrayList<>()).add(task.id()));
     Set<String> before = new HashSet<>();
     for (Task task : ready) {
       if (closed || running.size() >= TASKS) {
@@ -269,11 +273,17 @@ public final class Collector implements AutoCloseable {
       boolean inOrder = isInOrder(task);
       boolean first = !inOrder || before.add(task.subject());
       if (first && isDue(task) && (!inOrder || subjects.add(task.subject()))) {
+        List<Long> same = all.getOrDefault(sort(task), List.of());
         running.add(task.id());
-        taskThreads.execute(() -> work(task));
+        taskThreads.execute(() -> work(task, same));
       }
     }
     sweep(ready.size() - failed.size());
+  }
+
+  /** The same for all tasks by which the same is done. */
+  private static Task sort(Task task) {
+    return Task.of(task.kind(), task.subject(), task.key());
   }
 
   /** Wakes some of what waits: all at once would be before everything that is new. */
@@ -296,10 +306,18 @@ public final class Collector implements AutoCloseable {
     return Work.of(task).kind() != Work.Kind.LOOK;
   }
 
-  private void work(Task task) {
+  /**
+   * Does a task.
+   *
+   * @param same tasks that there were before by which the same is done: they are done with it
+   */
+  private void work(Task task, List<Long> same) {
     boolean again = false;
     try {
       again = !steps.run(task);
+      if (!again && isInOrder(task)) {
+        remove(same.stream().filter(id -> id > task.id()).toList());
+      }
     } catch (StoreException | CompletionException e) {
       failed(e);
       again = true;
@@ -317,6 +335,18 @@ public final class Collector implements AutoCloseable {
       }
       running.remove(task.id());
       wake.release();
+    }
+  }
+
+  /** Removes tasks that need not be done; if that fails, they are done in vain. */
+  private void remove(List<Long> ids) {
+    if (ids.isEmpty()) {
+      return;
+    }
+    try {
+      tasks.done(ids).join();
+    } catch (StoreException | CompletionException e) {
+      failed(e);
     }
   }
 

@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 @OnSqlDatabases
 final class HostileTest {
   private static final String THINGS = "/registry/example.com/things/n/";
+  private static final Thing WAITING = Thing.named("a").deleting().finalizer("foregroundDeletion");
 
   @AutoClose private final TestStore place;
 
@@ -116,6 +117,30 @@ final class HostileTest {
         .filter(thread -> thread.getKey().getName().equals("gc"))
         .flatMap(thread -> Stream.of(thread.getValue()))
         .anyMatch(frame -> frame.getMethodName().equals("prepare"));
+  }
+
+  @Test
+  void whatIsAskedForManyTimesIsDoneOnce() throws OpenException {
+    int dependents = 50;
+    try (GcServer server = server()) {
+      server.put(Thing.named("a"));
+      for (int i = 0; i < dependents; i++) {
+        server.put(Thing.named("b" + i).blocking("a").finalizer("example.com/hold"));
+      }
+      server.settle();
+      server.stopCollecting();
+      for (int i = 0; i < 100; i++) {
+        server.put(WAITING);
+        server.put(Thing.named("a").deleting().finalizer("example.com/hold"));
+      }
+      server.put(WAITING);
+    }
+    try (GcServer server = server()) {
+      server.settle();
+      assertThat(server.looks()).isBetween((long) dependents, 10L * dependents);
+      assertThat(server.isDeleting("b7")).isTrue();
+      assertThat(server.finalizers("a")).containsExactly("foregroundDeletion");
+    }
   }
 
   @Test
