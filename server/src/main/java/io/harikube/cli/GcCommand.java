@@ -37,7 +37,9 @@ final class GcCommand {
   static final class StatusCommand implements Callable<Integer> {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final Pattern METRIC =
-        Pattern.compile("harikube_gc_([a-z_]+?)(?:_total)?(?:\\{[^}]*})? ([0-9.E+]+)");
+        Pattern.compile(
+            "harikube_gc_([a-z_]+?)(?:_total)?(?:\\{[^}]*})?"
+                + " (NaN|[0-9]+(?:\\.[0-9]+)?(?:E[0-9]+)?)");
 
     @Option(
         names = "--url",
@@ -102,7 +104,9 @@ final class GcCommand {
       for (String line : lines) {
         Matcher metric = METRIC.matcher(line);
         if (metric.matches()) {
-          values.put(metric.group(1), "%.0f".formatted(Double.parseDouble(metric.group(2))));
+          double value = Double.parseDouble(metric.group(2));
+          // The database has not said just now.
+          values.put(metric.group(1), Double.isNaN(value) ? "unknown" : "%.0f".formatted(value));
         }
       }
       return values;

@@ -13,6 +13,8 @@ import io.harikube.store.Task;
 import io.harikube.store.Tasks;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +22,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
@@ -57,6 +60,14 @@ public final class Collector implements AutoCloseable {
   private static final long RETRY_MILLIS = 500;
   private static final long FIRST_RETRY_MILLIS = 100;
   private static final long LAST_RETRY_MILLIS = 60_000;
+
+  /** So many that wait are woken at once to be looked at; more when these have been. */
+  private static final int SWEEP_STEP = 64;
+
+  /** So long the next ones wait, at most, if there is always something else to do. */
+  private static final long SWEEP_STEP_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private static final long SWEPT = -1;
 
   /** So often all that waits is looked at, in case the database has lost what was to wake it. */
   private static final long SWEEP_NANOS = TimeUnit.MINUTES.toNanos(10);
@@ -103,6 +114,11 @@ public final class Collector implements AutoCloseable {
   private volatile boolean prepared;
   private volatile boolean closed;
 
+  /** The last task that was woken to be looked at; {@link #SWEPT} if all have been. */
+  private volatile long swept = SWEPT;
+
+  private long sweptAt = System.nanoTime();
+
   private Collector(
       Store store,
       Rules rules,
@@ -144,8 +160,10 @@ public final class Collector implements AutoCloseable {
     Collector collector =
         new Collector(store, rules, keys, kinds, hooks, clock, mode, adopt, counts);
     if (mode != Mode.ON && store.gathered().contains(COLLECTING)) {
-      // Before there is anything that is not collected.
+      // Before there is anything that is not collected. What was to be done is not done by the next
+      // that collects: to it, what has lost its owners by then has done so before.
       store.forget(List.of(COLLECTING)).join();
+      store.tasks().clear().join();
     }
     if (mode != Mode.OFF) {
       rules.begin();
@@ -171,7 +189,7 @@ public final class Collector implements AutoCloseable {
           wake.drainPermits();
         }
         if (System.nanoTime() - sweep > SWEEP_NANOS) {
-          retry(() -> tasks.wakeAll().join());
+          swept = 0;
           sweep = System.nanoTime();
         }
       }
@@ -209,43 +227,73 @@ public final class Collector implements AutoCloseable {
     }
   }
 
-  private void prepare() {
+  /** What is waited for may take long, at the first start: whoever stops is not held up. */
+  private static <T extends @Nullable Object> T await(CompletableFuture<T> future)
+      throws InterruptedException {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      throw new CompletionException(e.getCause());
+    }
+  }
+
+  private void prepare() throws InterruptedException {
     if (mode == Mode.OFF) {
       return;
     }
     Set<AttributeName> gathered = store.gathered();
     boolean fresh = !gathered.contains(COLLECTING);
     if (!gathered.contains(Edges.GATHERED)) {
-      store.gather(keys.all(), List.of(Edges.GATHERED)).join();
+      await(store.gather(keys.all(), List.of(Edges.GATHERED)));
     }
     rules.complete();
     // What was to wake them may have happened before there were rules.
-    tasks.wakeAll().join();
+    swept = 0;
     if (fresh) {
-      new FirstLook(store, keys, judge, rules).run(adopt);
+      new FirstLook(store, keys, judge, rules, () -> closed).run(adopt);
     }
     if (fresh && mode == Mode.ON) {
-      store.gather(new KeyRange(Bytes.EMPTY, Bytes.EMPTY), List.of(COLLECTING)).join();
+      await(store.gather(new KeyRange(Bytes.EMPTY, Bytes.EMPTY), List.of(COLLECTING)));
     }
   }
 
   /** Begins the tasks that can be begun. */
-  private void begin() {
+  private void begin() throws InterruptedException {
     if (running.size() > TASKS / 2) {
       return; // the next that ends has this asked again, and many are read at once
     }
+    List<Task> ready = tasks.ready(TASKS + running.size() + failed.size());
+    Map<Task, List<Long>> all = new HashMap<>();
+    ready.forEach(task -> all.computeIfAbsent(sort(task), _ -> new ArrayList<>()).add(task.id()));
     Set<String> before = new HashSet<>();
-    for (Task task : tasks.ready(TASKS + running.size() + failed.size())) {
+    for (Task task : ready) {
       if (closed || running.size() >= TASKS) {
-        return;
+        break;
       }
       boolean inOrder = isInOrder(task);
       boolean first = !inOrder || before.add(task.subject());
       if (first && isDue(task) && (!inOrder || subjects.add(task.subject()))) {
+        List<Long> same = all.getOrDefault(sort(task), List.of());
         running.add(task.id());
-        taskThreads.execute(() -> work(task));
+        taskThreads.execute(() -> work(task, same));
       }
     }
+    sweep(ready.size() - failed.size());
+  }
+
+  /** The same for all tasks by which the same is done. */
+  private static Task sort(Task task) {
+    return Task.of(task.kind(), task.subject(), task.key());
+  }
+
+  /** Wakes some of what waits: all at once would be before everything that is new. */
+  private void sweep(int ready) throws InterruptedException {
+    long last = swept;
+    if (last == SWEPT || (ready >= SWEEP_STEP && System.nanoTime() - sweptAt < SWEEP_STEP_NANOS)) {
+      return;
+    }
+    swept = await(tasks.wakeAfter(last, SWEEP_STEP));
+    sweptAt = System.nanoTime();
   }
 
   private boolean isDue(Task task) {
@@ -258,10 +306,18 @@ public final class Collector implements AutoCloseable {
     return Work.of(task).kind() != Work.Kind.LOOK;
   }
 
-  private void work(Task task) {
+  /**
+   * Does a task.
+   *
+   * @param same tasks that there were before by which the same is done: they are done with it
+   */
+  private void work(Task task, List<Long> same) {
     boolean again = false;
     try {
       again = !steps.run(task);
+      if (!again && isInOrder(task)) {
+        remove(same.stream().filter(id -> id > task.id()).toList());
+      }
     } catch (StoreException | CompletionException e) {
       failed(e);
       again = true;
@@ -282,9 +338,22 @@ public final class Collector implements AutoCloseable {
     }
   }
 
+  /** Removes tasks that need not be done; if that fails, they are done in vain. */
+  private void remove(List<Long> ids) {
+    if (ids.isEmpty()) {
+      return;
+    }
+    try {
+      tasks.done(ids).join();
+    } catch (StoreException | CompletionException e) {
+      failed(e);
+    }
+  }
+
   /** Whether there is nothing to be done but what waits for something. */
   boolean isIdle() {
     return prepared
+        && swept == SWEPT
         && running.isEmpty()
         && failed.isEmpty()
         && tasks.ready(1).isEmpty()

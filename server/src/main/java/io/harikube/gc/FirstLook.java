@@ -15,6 +15,8 @@ import io.harikube.store.TaskRules;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,12 +33,14 @@ final class FirstLook {
   private final KeySpace keys;
   private final Judge judge;
   private final Rules rules;
+  private final BooleanSupplier closed;
 
   private long hidden;
   private long dangling;
   private String example = "";
 
-  FirstLook(Store store, KeySpace keys, Judge judge, Rules rules) {
+  FirstLook(Store store, KeySpace keys, Judge judge, Rules rules, BooleanSupplier closed) {
+    this.closed = closed;
     this.store = store;
     this.keys = keys;
     this.judge = judge;
@@ -50,6 +54,9 @@ final class FirstLook {
         hiding,
         PART_BYTES,
         part -> {
+          if (closed.getAsBoolean()) {
+            throw new CancellationException("the collector is being closed");
+          }
           List<Task> tasks = new ArrayList<>();
           part.kvs().forEach(kv -> look(kv, adopt, tasks));
           if (!tasks.isEmpty()) {

@@ -178,7 +178,12 @@ final class Judge {
               null));
       return Owner.DANGLING;
     }
-    conditions.add(Objects.unchanged(kv));
+    Owner owner = owner(reference, kv);
+    conditions.add(owner == Owner.SOLID ? Objects.sameObject(kv) : Objects.unchanged(kv));
+    return owner;
+  }
+
+  private static Owner owner(OwnerReference reference, KeyValue kv) {
     if (!(ObjectReader.read(kv.value(), null) instanceof ObjectInfo owner)) {
       return Owner.SOLID; // it may be the right one
     }

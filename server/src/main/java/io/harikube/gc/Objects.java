@@ -311,6 +311,19 @@ final class Objects {
     }
   }
 
+  /**
+   * Whether it is there, whatever has been written to it. Enough for an owner that holds its
+   * dependents: who begins to delete it has them looked at again.
+   */
+  static Txn.Compare sameObject(KeyValue kv) {
+    return new Txn.Compare(
+        KeyRange.single(kv.key()),
+        Txn.Compare.Target.CREATE,
+        Txn.Compare.Relation.EQUAL,
+        kv.createRevision(),
+        null);
+  }
+
   static Txn.Compare unchanged(KeyValue kv) {
     return new Txn.Compare(
         KeyRange.single(kv.key()),

@@ -171,7 +171,7 @@ final class TaskSteps implements AutoCloseable {
   private boolean page(List<Bytes> page, Function<Bytes, Outcome> what) {
     List<Future<Boolean>> all = new ArrayList<>(page.size());
     for (Bytes key : page) {
-      all.add(threads.submit(() -> isDone(key, what.apply(key))));
+      all.add(threads.submit(() -> !closed.getAsBoolean() && isDone(key, what.apply(key))));
     }
     boolean done = true;
     for (Future<Boolean> one : all) {

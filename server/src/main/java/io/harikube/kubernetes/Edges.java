@@ -76,7 +76,8 @@ public final class Edges {
 
   /** Stands for a uid, which may be any text, in names of attributes and subjects of tasks. */
   public static String subject(String uid) {
-    if (uid.length() <= LONGEST_UID) {
+    // Tasks that are about no owner have the empty subject.
+    if (!uid.isEmpty() && uid.length() <= LONGEST_UID) {
       return uid;
     }
     try {

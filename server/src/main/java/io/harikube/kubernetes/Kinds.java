@@ -111,6 +111,10 @@ public final class Kinds {
     }
     if (old != null && (definition == null || !old.groupKind().equals(definition.groupKind()))) {
       resources.computeIfPresent(old.groupKind(), (_, those) -> without(those, resource));
+      if (definition(old.groupKind()) != null) {
+        // Nobody could say which of the two it was.
+        listener.accept(old.groupKind().group(), old.kind());
+      }
     }
     if (definition != null) {
       listener.accept(definition.groupKind().group(), definition.kind());

@@ -271,7 +271,9 @@ final class Schema {
           waiting %2$s NOT NULL)"""
             .formatted(bytes, integer),
         "CREATE INDEX task_ready ON task (id) WHERE waiting = 0",
-        "CREATE INDEX task_subject ON task (subject, key)");
+        "CREATE INDEX task_subject ON task (subject, waiting, id)",
+        // Of those that wait alone: a change to a long key must not fail for its tasks.
+        "CREATE INDEX task_parked ON task (subject, key) WHERE waiting = 1");
   }
 
   private static List<String> concat(List<String> first, List<String> second) {

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
 final class SqlTasks implements Tasks {
   private static final String SELECT = "SELECT id, kind, subject, key FROM task";
 
+  /** So many are woken at once: many wait for the same kind, and writers wait meanwhile. */
+  private static final int STEP = 500;
+
   private final Dialect dialect;
   private final Writer writer;
   private final SqlFailures failures;
@@ -65,7 +68,7 @@ final class SqlTasks implements Tasks {
         session -> {
           List<Task> found = new ArrayList<>();
           // In no order: for that a planner might read all tasks by their ids.
-          PreparedStatement select = session.prepare(SELECT + " WHERE subject = ?");
+          PreparedStatement select = session.prepare(SELECT + " WHERE subject = ? AND waiting = 0");
           for (String subject : Set.copyOf(subjects)) {
             select.setBytes(1, Rows.bytes(subject));
             found.addAll(tasks(select));
@@ -203,16 +206,74 @@ final class SqlTasks implements Tasks {
 
   @Override
   public CompletableFuture<Void> wake(Collection<String> subjects) {
-    return submit(batch -> subjects.forEach(batch.tasks()::wake));
+    CompletableFuture<Void> all = CompletableFuture.completedFuture(null);
+    for (String subject : Set.copyOf(subjects)) {
+      all = all.thenCompose(_ -> wake(subject, 0));
+    }
+    return all;
+  }
+
+  private CompletableFuture<Void> wake(String subject, long after) {
+    return wake(after, STEP, subject)
+        .thenCompose(
+            last -> last < 0 ? CompletableFuture.completedFuture(null) : wake(subject, last));
   }
 
   @Override
-  public CompletableFuture<Void> wakeAll() {
-    return submit(
-        batch -> {
-          batch.session().prepare("UPDATE task SET waiting = 0 WHERE waiting = 1").executeUpdate();
-          batch.tasks().wake(""); // so that whoever listens is told
-        });
+  public CompletableFuture<Long> wakeAfter(long id, int limit) {
+    return wake(id, limit, null);
+  }
+
+  private CompletableFuture<Long> wake(long after, int limit, @Nullable String subject) {
+    return writer.submit(
+        new Job<>(
+            Set.of(),
+            batch -> {
+              long last = wake(batch.session(), after, limit, subject);
+              if (last >= 0) {
+                batch.markDirty();
+                batch.tasks().wake(""); // so that whoever listens is told
+              }
+              return last;
+            }));
+  }
+
+  private static long wake(Session session, long after, int limit, @Nullable String subject)
+      throws SQLException {
+    String which = subject == null ? "" : "subject = ? AND ";
+    PreparedStatement select =
+        session.prepare(
+            "SELECT id FROM task WHERE " + which + "waiting = 1 AND id > ? ORDER BY id LIMIT ?");
+    int next = bind(select, subject, after);
+    select.setInt(next, limit);
+    long last = -1;
+    try (ResultSet rows = select.executeQuery()) {
+      while (rows.next()) {
+        last = rows.getLong(1);
+      }
+    }
+    PreparedStatement update =
+        session.prepare(
+            "UPDATE task SET waiting = 0 WHERE " + which + "waiting = 1 AND id > ? AND id <= ?");
+    update.setLong(bind(update, subject, after), last);
+    update.executeUpdate();
+    return last;
+  }
+
+  /** Answers the number of the next parameter. */
+  private static int bind(PreparedStatement statement, @Nullable String subject, long after)
+      throws SQLException {
+    int next = 1;
+    if (subject != null) {
+      statement.setBytes(next++, Rows.bytes(subject));
+    }
+    statement.setLong(next++, after);
+    return next;
+  }
+
+  @Override
+  public CompletableFuture<Void> clear() {
+    return submit(batch -> batch.session().prepare("DELETE FROM task").executeUpdate());
   }
 
   @Override

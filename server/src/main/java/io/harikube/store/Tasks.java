@@ -56,7 +56,12 @@ public interface Tasks {
         }
 
         @Override
-        public CompletableFuture<Void> wakeAll() {
+        public CompletableFuture<Long> wakeAfter(long id, int limit) {
+          return CompletableFuture.completedFuture(-1L);
+        }
+
+        @Override
+        public CompletableFuture<Void> clear() {
           return CompletableFuture.completedFuture(null);
         }
 
@@ -72,7 +77,7 @@ public interface Tasks {
   /** The first tasks that do not wait, in their order. */
   List<Task> ready(int limit);
 
-  /** All tasks about these subjects, those that wait included, in their order. */
+  /** All tasks about these subjects that do not wait, in their order. */
   List<Task> about(Collection<String> subjects);
 
   /** How many tasks there are that wait, or that do not. */
@@ -98,11 +103,20 @@ public interface Tasks {
   /** The same; if another such task waits already, with this key, this one is removed instead. */
   CompletableFuture<Void> parkOnce(Task task);
 
-  /** Has the tasks about these subjects wait no longer. */
+  /** Has the tasks about these subjects wait no longer: some after the other, if they are many. */
   CompletableFuture<Void> wake(Collection<String> subjects);
 
-  /** Has no task wait any longer. */
-  CompletableFuture<Void> wakeAll();
+  /**
+   * Has the first of the tasks that wait do so no longer.
+   *
+   * @param id those behind this one; 0 for all
+   * @param limit so many at most
+   * @return the last that has been woken; negative if none waits behind {@code id}
+   */
+  CompletableFuture<Long> wakeAfter(long id, int limit);
+
+  /** Removes all tasks. */
+  CompletableFuture<Void> clear();
 
   /** Removes tasks. */
   CompletableFuture<Void> done(Collection<Long> ids);

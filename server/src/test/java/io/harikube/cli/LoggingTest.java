@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.classic.spi.LoggingEvent;
+import ch.qos.logback.core.OutputStreamAppender;
 import ch.qos.logback.core.read.ListAppender;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.logging.Level;
 import org.junit.jupiter.api.Test;
@@ -37,6 +40,23 @@ class LoggingTest {
         .hasSize(11)
         .startsWith("request 0 was refused")
         .endsWith("request 9 was refused", "another thing happened");
+  }
+
+  @Test
+  void aNameThatAClientChoseIsNoLineOfItsOwn() {
+    Logging.configure(Logging.Format.plain, false);
+    Logger root = (Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
+    var plain = (OutputStreamAppender<ILoggingEvent>) root.getAppender("plain");
+    String name = "n\n2026-01-01T00:00:00.000Z ERROR Store: lost\r\u001b[2J" + "y".repeat(100_000);
+    var event =
+        new LoggingEvent(
+            "x", root, ch.qos.logback.classic.Level.INFO, "{}: deleted", null, new Object[] {name});
+    String line = new String(plain.getEncoder().encode(event), StandardCharsets.UTF_8);
+    assertThat(line)
+        .contains(" INFO  ROOT: n 2026-01-01T00:00:00.000Z ERROR Store: lost  [2Jyyy")
+        .hasSizeLessThan(9_000)
+        .endsWith("y" + System.lineSeparator());
+    assertThat(line.strip()).doesNotContainPattern("\\p{Cntrl}");
   }
 
   @Test

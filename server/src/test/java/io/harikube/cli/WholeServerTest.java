@@ -3,6 +3,7 @@ package io.harikube.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
+import com.sun.net.httpserver.HttpServer;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.MethodDescriptor;
@@ -19,7 +20,9 @@ import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -173,6 +176,35 @@ class WholeServerTest {
           .startsWith("1: There are no metrics at " + url)
           .doesNotContain("\n");
       assertThat(run("gc", "status", "--url=nonsense")).startsWith("1: ").doesNotContain("\n");
+    }
+  }
+
+  @Test
+  void theStatusOfGarbageCollectionIsWhateverIsServed() throws Exception {
+    byte[] metrics =
+        """
+        harikube_gc_ready NaN
+        harikube_gc_waiting{a="b"} 1.5E6
+        harikube_gc_deleted_total 1.2.E
+        """
+            .getBytes(StandardCharsets.UTF_8);
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext(
+        "/metrics",
+        exchange -> {
+          exchange.sendResponseHeaders(200, metrics.length);
+          exchange.getResponseBody().write(metrics);
+          exchange.close();
+        });
+    server.start();
+    try {
+      assertThat(run("gc", "status", "--url=http://127.0.0.1:" + server.getAddress().getPort()))
+          .containsPattern("ready +unknown")
+          .containsPattern("waiting +1500000")
+          .doesNotContain("deleted");
+    } finally {
+      server.stop(0);
     }
   }
 

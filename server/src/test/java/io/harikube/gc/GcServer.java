@@ -21,6 +21,7 @@ import io.harikube.store.MemoryBudget;
 import io.harikube.store.RangeQuery;
 import io.harikube.store.Store;
 import io.harikube.store.StoreMetrics;
+import io.harikube.store.Tasks;
 import io.harikube.store.Txn;
 import io.harikube.testing.Await;
 import io.harikube.testing.Ops;
@@ -77,14 +78,25 @@ final class GcServer implements AutoCloseable {
             {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
              "metadata":{"name":"%s.%s"},
              "spec":{"group":"%s","scope":"Namespaced","names":{"plural":"%s","kind":"%s"},
-             "versions":[%s]}}"""
+             "versions":[%s]}}\
+            """
                 .formatted(plural, group, group, plural, kind, served)));
   }
 
   private void write(Txn.Op op) {
+    write(Txn.of(op));
+  }
+
+  /** Writes several keys at once. */
+  void write(Txn txn) {
     try (MemoryBudget.Share share = place.budget().open()) {
-      Await.answer(store.txn(Txn.of(op), share));
+      Await.answer(store.txn(txn, share));
     }
+  }
+
+  /** What there is to be done, and what waits. */
+  Tasks tasks() {
+    return store.tasks();
   }
 
   /** Sets any key. */

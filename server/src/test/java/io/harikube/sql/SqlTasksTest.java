@@ -10,6 +10,8 @@ import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
 import io.harikube.testing.TestStore;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
@@ -49,8 +51,57 @@ final class SqlTasksTest {
     Await.answer(tasks.parkOnce(new Task(0, "LOOK", "another kind", Bytes.of("k"))));
     assertThat(tasks.count(true)).isEqualTo(3);
 
-    Task first = tasks.about(List.of("kind")).getFirst();
+    Await.answer(tasks.wake(List.of("another kind")));
+    Task first = tasks.about(List.of("another kind")).getFirst();
     Await.answer(tasks.parkOnce(first));
-    assertThat(tasks.about(List.of("kind"))).as("a task is not its own twin").contains(first);
+    Await.answer(tasks.parkOnce(first));
+    assertThat(tasks.count(true)).as("a task is not its own twin").isEqualTo(3);
+  }
+
+  private void park(int tasks, String subject) {
+    Tasks all = place.store().tasks();
+    Await.answer(
+        CompletableFuture.allOf(
+            IntStream.range(0, tasks)
+                .mapToObj(i -> all.park(new Task(0, "LOOK", subject, Bytes.of(subject + i))))
+                .toArray(CompletableFuture[]::new)));
+  }
+
+  @Test
+  void whatWaitsIsWokenInParts() {
+    Tasks tasks = place.store().tasks();
+    park(5, "kind");
+    long second = Await.answer(tasks.wakeAfter(0, 2));
+    assertThat(tasks.ready(10)).extracting(Task::id).hasSize(2).endsWith(second);
+    long last = Await.answer(tasks.wakeAfter(second, 10));
+    assertThat(tasks.ready(10)).extracting(Task::id).hasSize(5).endsWith(last);
+    assertThat(Await.answer(tasks.wakeAfter(last, 10))).isNegative();
+  }
+
+  @Test
+  void allThatWaitForASubjectAreWoken() {
+    Tasks tasks = place.store().tasks();
+    park(1200, "kind");
+    park(3, "another");
+    Await.answer(tasks.wake(List.of("kind", "nothing")));
+    assertThat(tasks.count(false)).isEqualTo(1200);
+    assertThat(tasks.count(true)).isEqualTo(3);
+  }
+
+  @Test
+  void whatWaitsIsNoneOfThoseAboutASubject() {
+    Tasks tasks = place.store().tasks();
+    park(3, "a");
+    Await.answer(tasks.add(List.of(Task.of("ORPHAN", "a", Bytes.of("k")))));
+    assertThat(tasks.about(List.of("a", "b"))).extracting(Task::kind).containsExactly("ORPHAN");
+  }
+
+  @Test
+  void noTaskIsLeft() {
+    Tasks tasks = place.store().tasks();
+    park(2, "a");
+    Await.answer(tasks.add(List.of(Task.of("LOOK", "a", Bytes.of("k")))));
+    Await.answer(tasks.clear());
+    assertThat(tasks.count(true) + tasks.count(false)).isZero();
   }
 }
