@@ -1,5 +1,6 @@
 package io.harikube.cli;
 
+import io.harikube.gc.Mode;
 import io.harikube.sql.OpenException;
 import io.harikube.tls.TlsException;
 import java.time.Duration;
@@ -61,6 +62,9 @@ final class ServerCommand implements Callable<Integer> {
         MAX_CONNECTIONS);
     if (options.progressInterval.toMillis() <= 0) {
       throw wrong("--watch-progress-notify-interval has to be 1ms or longer");
+    }
+    if (options.gcAdopt && options.gc == Mode.OFF) {
+      throw wrong("--gc-adopt needs --gc=on, or --gc=dry-run to see what would be deleted");
     }
     Logging.configure(options.logFormat, options.debug);
     RunningServer server = new RunningServer();

@@ -117,6 +117,9 @@ public final class Collector implements AutoCloseable {
   /** The last task that was woken to be looked at; {@link #SWEPT} if all have been. */
   private volatile long swept = SWEPT;
 
+  /** Whether all that waits is to be woken, from the first on. */
+  private volatile boolean sweepAgain;
+
   private long sweptAt = System.nanoTime();
 
   private Collector(
@@ -159,13 +162,17 @@ public final class Collector implements AutoCloseable {
       Counts counts) {
     Collector collector =
         new Collector(store, rules, keys, kinds, hooks, clock, mode, adopt, counts);
-    if (mode != Mode.ON && store.gathered().contains(COLLECTING)) {
-      // Before there is anything that is not collected. What was to be done is not done by the next
-      // that collects: to it, what has lost its owners by then has done so before.
+    boolean collecting = store.gathered().contains(COLLECTING);
+    if (mode != Mode.ON && collecting) {
+      // Before there is anything that is not collected.
       store.forget(List.of(COLLECTING)).join();
-      store.tasks().clear().join();
     }
     if (mode != Mode.OFF) {
+      if (mode != Mode.ON || !collecting) {
+        // What has lost its owners by now has done so before: what was left to be done about it by
+        // somebody who collected, or who only said what he would do, is not done.
+        store.tasks().clear().join();
+      }
       rules.begin();
       kinds.onDefined(collector::defined);
     }
@@ -262,7 +269,12 @@ public final class Collector implements AutoCloseable {
     if (running.size() > TASKS / 2) {
       return; // the next that ends has this asked again, and many are read at once
     }
-    List<Task> ready = tasks.ready(TASKS + running.size() + failed.size());
+    int most = TASKS + running.size() + failed.size();
+    List<Task> ready = tasks.ready(most);
+    if (ready.size() < most) {
+      // The end of one may have been noted though nobody has heard of it.
+      failed.keySet().retainAll(ready.stream().map(Task::id).toList());
+    }
     Map<Task, List<Long>> all = new HashMap<>();
     ready.forEach(task -> all.computeIfAbsent(sort(task), _ -> new ArrayList<>()).add(task.id()));
     Set<String> before = new HashSet<>();
@@ -288,6 +300,10 @@ public final class Collector implements AutoCloseable {
 
   /** Wakes some of what waits: all at once would be before everything that is new. */
   private void sweep(int ready) throws InterruptedException {
+    if (sweepAgain) {
+      sweepAgain = false;
+      swept = 0;
+    }
     long last = swept;
     if (last == SWEPT || (ready >= SWEEP_STEP && System.nanoTime() - sweptAt < SWEEP_STEP_NANOS)) {
       return;
@@ -303,7 +319,8 @@ public final class Collector implements AutoCloseable {
 
   /** Whether it is done after those about the same owner that were there before. */
   private static boolean isInOrder(Task task) {
-    return Work.of(task).kind() != Work.Kind.LOOK;
+    Work work = Work.of(task);
+    return work != null && work.kind() != Work.Kind.LOOK;
   }
 
   /**
@@ -321,9 +338,11 @@ public final class Collector implements AutoCloseable {
     } catch (StoreException | CompletionException e) {
       failed(e);
       again = true;
+      sweepAgain = true; // it may wait already, and for what has come meanwhile
     } catch (RuntimeException | Error e) {
       LOG.error("a task of garbage collection failed", e);
       again = true;
+      sweepAgain = true;
     } finally {
       if (again) {
         failed.compute(task.id(), (_, last) -> Retry.after(last));
@@ -354,6 +373,7 @@ public final class Collector implements AutoCloseable {
   boolean isIdle() {
     return prepared
         && swept == SWEPT
+        && !sweepAgain
         && running.isEmpty()
         && failed.isEmpty()
         && tasks.ready(1).isEmpty()

@@ -202,7 +202,8 @@ final class Judge {
   private void spareOrphans(Map<OwnerReference, Owner> owners, Set<String> absent) {
     Set<String> orphaning = new HashSet<>();
     for (Task task : tasks.about(absent)) {
-      if (Work.of(task).isOrphaning()) {
+      Work work = Work.of(task);
+      if (work != null && work.isOrphaning()) {
         orphaning.add(task.subject());
       }
     }

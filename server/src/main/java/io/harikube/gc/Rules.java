@@ -30,8 +30,8 @@ public final class Rules implements TaskRules {
   private final Set<String> awaited = ConcurrentHashMap.newKeySet();
 
   /**
-   * Objects that nobody can judge because of one of their owners: losing that one may be what they
-   * need. Hashes of their keys, as there may be many; an object more is looked at in vain.
+   * Objects that nobody could judge because of one of their owners: losing that one may be what
+   * they need. Hashes of their keys, as there may be many; an object more is looked at in vain.
    */
   private final Set<Long> undecided = ConcurrentHashMap.newKeySet();
 
@@ -66,17 +66,13 @@ public final class Rules implements TaskRules {
     awaited.remove(uid);
   }
 
-  /** Has an object looked at when it loses an owner. */
+  /** Has an object looked at when it loses an owner, as long as it is there. */
   void awaitLoss(Bytes key) {
     if (undecided.size() < MOST_UNDECIDED) {
       undecided.add(hash(key));
     } else {
       manyUndecided = true;
     }
-  }
-
-  void awaitLossNoMore(Bytes key) {
-    undecided.remove(hash(key));
   }
 
   private boolean isUndecided(Bytes key) {
@@ -172,7 +168,7 @@ public final class Rules implements TaskRules {
   @Override
   public void deleted(Bytes key, Bytes value, Map<AttributeName, String> before, Sink sink) {
     wake(before, Map.of(), sink);
-    awaitLossNoMore(key);
+    undecided.remove(hash(key));
     if (!(keys.place(key) instanceof Place.Objects(var resource, var _))
         || !(ObjectReader.read(value, null) instanceof ObjectInfo info)
         || info.uid().isEmpty()) {

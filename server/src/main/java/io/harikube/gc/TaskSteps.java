@@ -9,9 +9,11 @@ import io.harikube.kubernetes.Edges;
 import io.harikube.kubernetes.Edges.Finalizers;
 import io.harikube.kubernetes.KeySpace;
 import io.harikube.kubernetes.ObjectKey;
+import io.harikube.log.RareLine;
 import io.harikube.store.Bytes;
 import io.harikube.store.Task;
 import io.harikube.store.Tasks;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -20,15 +22,29 @@ import java.util.concurrent.Future;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /** What is done for each kind of task. Safe for many threads. */
 final class TaskSteps implements AutoCloseable {
 
+  private static final RareLine UNKNOWN =
+      new RareLine(
+          LoggerFactory.getLogger(TaskSteps.class),
+          Level.WARN,
+          Duration.ofMinutes(1),
+          "a task of garbage collection is of a kind that this version does not know, {}: it is left"
+              + " to one that does");
+
   /** So many dependents are read at once. */
   private static final int PAGE = 256;
 
-  /** So many objects are in memory, and so many of the writer's transactions are ours. */
-  private static final int OBJECTS = 16;
+  /**
+   * So many objects are in memory, each of which may have a megabyte or two and is there several
+   * times while it is changed; and so many of the writer's transactions are ours.
+   */
+  private static final int OBJECTS =
+      Math.clamp(Runtime.getRuntime().maxMemory() / (16 << 20), 2, 16);
 
   private final Tasks tasks;
   private final Rules rules;
@@ -56,11 +72,16 @@ final class TaskSteps implements AutoCloseable {
   /** Answers whether the task has been dealt with; otherwise it is to be done again. */
   boolean run(Task task) {
     Work work = Work.of(task);
+    if (work == null) {
+      UNKNOWN.write(task.kind());
+      tasks.park(task).join();
+      return true;
+    }
     return switch (work.kind()) {
       case LOOK -> look(task);
       case GONE -> {
         Gone gone = gone(task);
-        yield each(task.subject(), work.hidden(), key -> look(key, gone, work.hidden()))
+        yield each(task.subject(), work.hidden(), key -> judge.look(key, gone, work.hidden()))
             && done(task);
       }
       case GONE_ORPHANING -> setFree(task) && done(task);
@@ -70,7 +91,7 @@ final class TaskSteps implements AutoCloseable {
   }
 
   private boolean look(Task task) {
-    return switch (look(task.key(), null, false)) {
+    return switch (judge.look(task.key(), null, false)) {
       case Done _ -> done(task);
       case Again _ -> false;
       case Blocked(String subject) -> parked(new Task(task.id(), task.kind(), subject, task.key()));
@@ -78,25 +99,16 @@ final class TaskSteps implements AutoCloseable {
   }
 
   /**
-   * Has an object wait for a kind. It is looked at once more then: what it waits for may have come
-   * between the look and the waiting, and would not be told again.
+   * Has an object wait for a kind, or for the loss of an owner. It is looked at once more then:
+   * what it waits for may have come between the look and the waiting, and would not be told again.
    */
   private boolean parked(Task task) {
+    rules.awaitLoss(task.key());
     tasks.parkOnce(task).join();
-    if (!(look(task.key(), null, false) instanceof Blocked)) {
+    if (!(judge.look(task.key(), null, false) instanceof Blocked)) {
       tasks.wake(Set.of(task.subject())).join();
     }
     return true;
-  }
-
-  /** First its losses are looked at, then itself: so none is missed in between. */
-  private Outcome look(Bytes key, @Nullable Gone gone, boolean visible) {
-    rules.awaitLoss(key);
-    Outcome outcome = judge.look(key, gone, visible);
-    if (!(outcome instanceof Blocked)) {
-      rules.awaitLossNoMore(key);
-    }
-    return outcome;
   }
 
   private @Nullable Gone gone(Task task) {
@@ -129,7 +141,8 @@ final class TaskSteps implements AutoCloseable {
       rules.awaitNoMore(uid);
       return done(task);
     }
-    if (work.kind() == Work.Kind.FOREGROUND && !each(uid, true, key -> look(key, null, true))) {
+    if (work.kind() == Work.Kind.FOREGROUND
+        && !each(uid, true, key -> judge.look(key, null, true))) {
       return false;
     }
     // First it waits, then it is looked for what it waits for: so nothing is missed in between.

@@ -2,6 +2,7 @@ package io.harikube.gc;
 
 import io.harikube.store.Bytes;
 import io.harikube.store.Task;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a task is about.
@@ -28,11 +29,17 @@ record Work(Kind kind, boolean hidden) {
     LOOK
   }
 
-  static Work of(Task task) {
+  /** Null if it is of a kind that is not known: of a version to come. */
+  static @Nullable Work of(Task task) {
     boolean hidden = task.kind().endsWith(HIDDEN);
     String name =
         hidden ? task.kind().substring(0, task.kind().length() - HIDDEN.length()) : task.kind();
-    return new Work(Kind.valueOf(name), hidden);
+    for (Kind kind : Kind.values()) {
+      if (kind.name().equals(name)) {
+        return new Work(kind, hidden);
+      }
+    }
+    return null;
   }
 
   /** Whether dependents of the subject are being set free. */

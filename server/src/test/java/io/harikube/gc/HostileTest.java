@@ -90,6 +90,37 @@ final class HostileTest {
   }
 
   @Test
+  void whatADryRunHasLeftWaitingStays() throws OpenException {
+    try (GcServer server = new GcServer(place, Mode.DRY_RUN, false)) {
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a").owner("other.com/v1", "Other", "z", "uid-z", false));
+      server.delete("a");
+      server.settle();
+      assertThat(server.tasks().count(true)).isPositive();
+    }
+    try (GcServer server = server()) {
+      server.define("other.com", "others", "Other");
+      server.settle();
+      assertThat(server.names()).as("what had lost its owners before").containsExactly("b");
+    }
+  }
+
+  @Test
+  void whatALaterVersionHasToDoIsLeftToIt() throws OpenException {
+    try (GcServer server = server()) {
+      for (int i = 0; i < 1_000; i++) {
+        Await.answer(server.tasks().add(List.of(Task.of("LATER", "uid-a", Bytes.of("k")))));
+      }
+      server.put(Thing.named("a"));
+      server.put(Thing.named("b").ownedBy("a"));
+      server.delete("a");
+      server.settle();
+      assertThat(server.names()).isEmpty();
+      assertThat(server.tasks().count(true)).isEqualTo(1_000);
+    }
+  }
+
+  @Test
   void whatIsNewDoesNotWaitForAllThatWaits() throws OpenException {
     try (GcServer server = server()) {
       server.put(Thing.named("a"));
