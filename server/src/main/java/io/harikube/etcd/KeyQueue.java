@@ -107,12 +107,7 @@ final class KeyQueue {
 
   /** A condition: the key exists since that revision; 0, it does not exist. */
   static Txn.Compare created(Bytes key, long revision) {
-    return new Txn.Compare(
-        KeyRange.single(key),
-        Txn.Compare.Target.CREATE,
-        Txn.Compare.Relation.EQUAL,
-        revision,
-        null);
+    return Txn.Compare.equal(key, Txn.Compare.Target.CREATE, revision);
   }
 
   static Txn.Put put(Bytes key, Bytes value, long lease) {

@@ -329,7 +329,7 @@ public final class Collector implements AutoCloseable {
    * @param same tasks that there were before by which the same is done: they are done with it
    */
   private void work(Task task, List<Long> same) {
-    boolean again = false;
+    boolean again = true;
     try {
       again = !steps.run(task);
       if (!again && isInOrder(task)) {
@@ -337,11 +337,9 @@ public final class Collector implements AutoCloseable {
       }
     } catch (StoreException | CompletionException e) {
       failed(e);
-      again = true;
       sweepAgain = true; // it may wait already, and for what has come meanwhile
     } catch (RuntimeException | Error e) {
       LOG.error("a task of garbage collection failed", e);
-      again = true;
       sweepAgain = true;
     } finally {
       if (again) {

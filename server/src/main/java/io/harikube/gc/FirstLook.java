@@ -40,11 +40,11 @@ final class FirstLook {
   private String example = "";
 
   FirstLook(Store store, KeySpace keys, Judge judge, Rules rules, BooleanSupplier closed) {
-    this.closed = closed;
     this.store = store;
     this.keys = keys;
     this.judge = judge;
     this.rules = rules;
+    this.closed = closed;
   }
 
   void run(boolean adopt) {

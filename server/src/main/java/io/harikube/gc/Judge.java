@@ -15,7 +15,6 @@ import io.harikube.kubernetes.ObjectReader;
 import io.harikube.kubernetes.OwnerReference;
 import io.harikube.kubernetes.Resource;
 import io.harikube.store.Bytes;
-import io.harikube.store.KeyRange;
 import io.harikube.store.KeyValue;
 import io.harikube.store.Task;
 import io.harikube.store.Tasks;
@@ -169,13 +168,7 @@ final class Judge {
   private Owner owner(OwnerReference reference, Bytes key, List<Txn.Compare> conditions) {
     KeyValue kv = objects.get(key);
     if (kv == null) {
-      conditions.add(
-          new Txn.Compare(
-              KeyRange.single(key),
-              Txn.Compare.Target.VERSION,
-              Txn.Compare.Relation.EQUAL,
-              0,
-              null));
+      conditions.add(Txn.Compare.equal(key, Txn.Compare.Target.VERSION, 0));
       return Owner.DANGLING;
     }
     Owner owner = owner(reference, kv);

@@ -316,21 +316,11 @@ final class Objects {
    * dependents: who begins to delete it has them looked at again.
    */
   static Txn.Compare sameObject(KeyValue kv) {
-    return new Txn.Compare(
-        KeyRange.single(kv.key()),
-        Txn.Compare.Target.CREATE,
-        Txn.Compare.Relation.EQUAL,
-        kv.createRevision(),
-        null);
+    return Txn.Compare.equal(kv.key(), Txn.Compare.Target.CREATE, kv.createRevision());
   }
 
   static Txn.Compare unchanged(KeyValue kv) {
-    return new Txn.Compare(
-        KeyRange.single(kv.key()),
-        Txn.Compare.Target.MOD,
-        Txn.Compare.Relation.EQUAL,
-        kv.modRevision(),
-        null);
+    return Txn.Compare.equal(kv.key(), Txn.Compare.Target.MOD, kv.modRevision());
   }
 
   private static Txn.Op put(Found object, Bytes value) {

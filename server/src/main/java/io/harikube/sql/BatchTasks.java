@@ -59,6 +59,7 @@ final class BatchTasks implements TaskRules.Sink {
   private final Ids ids;
   private final List<Pending> pending = new ArrayList<>();
   private final Set<String> woken = new LinkedHashSet<>();
+  private boolean anyWoken;
 
   BatchTasks(Ids ids) {
     this.ids = ids;
@@ -79,8 +80,13 @@ final class BatchTasks implements TaskRules.Sink {
     woken.add(subject);
   }
 
+  /** Some have been woken already: whoever listens is to be told. */
+  void woken() {
+    anyWoken = true;
+  }
+
   boolean isEmpty() {
-    return pending.isEmpty() && woken.isEmpty();
+    return pending.isEmpty() && woken.isEmpty() && !anyWoken;
   }
 
   /**
@@ -108,9 +114,10 @@ final class BatchTasks implements TaskRules.Sink {
             .toList();
     insert(session, tasks, false);
     wake(session);
-    boolean any = !tasks.isEmpty() || !woken.isEmpty();
+    boolean any = !tasks.isEmpty() || !woken.isEmpty() || anyWoken;
     pending.clear();
     woken.clear();
+    anyWoken = false;
     return any;
   }
 

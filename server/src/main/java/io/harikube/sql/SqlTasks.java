@@ -232,7 +232,7 @@ final class SqlTasks implements Tasks {
               long last = wake(batch.session(), after, limit, subject);
               if (last >= 0) {
                 batch.markDirty();
-                batch.tasks().wake(""); // so that whoever listens is told
+                batch.tasks().woken();
               }
               return last;
             }));
@@ -251,6 +251,9 @@ final class SqlTasks implements Tasks {
       while (rows.next()) {
         last = rows.getLong(1);
       }
+    }
+    if (last < 0) {
+      return last; // as it mostly is when a kind becomes known
     }
     PreparedStatement update =
         session.prepare(

@@ -58,6 +58,11 @@ public record Txn(List<Compare> compares, List<Op> success, List<Op> failure) {
   public record Compare(
       KeyRange range, Target target, Relation relation, long number, @Nullable Bytes value) {
 
+    /** Whether a number of one key is this one; of a key that there is not all are 0. */
+    public static Compare equal(Bytes key, Target target, long number) {
+      return new Compare(KeyRange.single(key), target, Relation.EQUAL, number, null);
+    }
+
     /** What of a key is compared. */
     public enum Target {
       VERSION,
