@@ -7,7 +7,7 @@ include release/release.properties
 VERSION ?= v0.0.0-dev
 MINORS ?= $(K8S)
 ARCHITECTURES ?= amd64 arm64
-IMAGES ?= build/images
+IMAGES := build/images
 image := $(bin)/image
 
 image_minors = $(if $(filter all,$(MINORS)),$(sort $(K8S) $(other_minors)),$(MINORS))
@@ -89,3 +89,51 @@ build/kubernetes/$(K8S)-nodes/.built: images/kubernetes/build images/kubernetes/
     $(wildcard images/kubernetes/$(K8S)/go.* images/kubernetes/cmd/kube-scheduler/*.go images/kubernetes/cmd/kube-proxy/*.go)
 	@images/kubernetes/build $(K8S) $(@D) unpatched kube-scheduler kube-proxy
 	@touch $@
+
+.PHONY: image-classes
+image-classes: build test-postgres build/e2e/run ## Writes anew which classes the archive of the server's image has (3 minutes).
+	@e2e/with-postgres images/harikube/learn-classes
+
+# ---- Test --------------------------------------------------------------------------------------
+
+# `make test` has the server's image for both architectures, and Kubernetes' for this one: to compile it for another takes
+# some minutes. `make test-long` has all of them, and builds them a second time in a clone.
+test_parts += test-images
+test_long_parts += test-images-all
+
+host_architecture := $(shell go env GOHOSTARCH 2>/dev/null)
+quick_images = $(IMAGES)/harikube.tar $(IMAGES)/kubernetes-$(K8S)-linux-$(host_architecture).tar
+image_programs := build/cache/programs
+
+# $(1): where the archives are that were built again, $(2): the minors.
+image_tests = HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_IMAGES_AGAIN='$(abspath $(1))' HARIKUBE_BIN='$(abspath $(bin))' \
+  HARIKUBE_REGISTRY='$(abspath $(wildcard $(image_programs)/registry))' \
+  HARIKUBE_DISTRIBUTION='$(abspath $(wildcard $(image_programs)/docker-registry))' \
+  HARIKUBE_QEMU_ARM64='$(abspath $(wildcard $(image_programs)/qemu-aarch64-static))' \
+  $(tally) sh -c 'failed=; for minor in $(2); do HARIKUBE_K8S=$$minor \
+    go test -C images/tools -count=1 -timeout=20m -json ./... || failed=1; done; \
+    go test -C images/kubernetes/init -count=1 -json ./... || failed=1; test -z "$$failed"'
+
+.PHONY: test-images
+test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are pushed, and are the same again.
+	@$(MAKE) $(quick_images) ARCHITECTURES="amd64 arm64"
+	@rm -rf build/images-again && $(MAKE) $(quick_images) IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
+	@$(call image_tests,build/images-again,$(K8S))
+
+.PHONY: test-images-all
+test-images-all: etcd build/e2e/tally $(image) $(image_programs) ## The same for all minors and both architectures, and with a clone (60 minutes).
+	@$(MAKE) images MINORS=all ARCHITECTURES="amd64 arm64"
+	@rm -rf build/clone && git clone -q . build/clone
+	@$(MAKE) -C build/clone images MINORS=all ARCHITECTURES="amd64 arm64"
+	@export HARIKUBE_IMAGES_ALL=1; $(call image_tests,build/clone/build/images,$(sort $(K8S) $(other_minors)))
+
+# What the tests need besides: two registries, and an emulator of the other architecture. Debian's packages are unpacked, not
+# installed; without them the tests say what they have not tested.
+$(image_programs): images/images.mk images/tools/go.mod
+	@mkdir -p $@
+	@go build -C images/tools $(go_build) -o '$(abspath $@)/registry' github.com/google/go-containerregistry/cmd/registry
+	@for program in docker-registry/usr/bin/docker-registry qemu-user-static/usr/bin/qemu-aarch64-static; do \
+	  package=$$(images/debian $${program%%/*} $(host_architecture) build/cache/debian) && \
+	  dpkg-deb --extract $$package $@/files && mv $@/files/$${program#*/} $@/ || \
+	  echo "NOT TESTED with $${program##*/}: Debian's package $${program%%/*} cannot be had" >&2; done
+	@rm -rf $@/files && touch $@

@@ -12,9 +12,9 @@ import (
 )
 
 func TestKubernetesProgramsStart(t *testing.T) {
-	description := configOf(t, opened(t, kubernetesArchive("amd64"))).Config.Labels["org.opencontainers.image.description"]
+	description := configOf(t, opened(t, kubernetesArchive(host))).Config.Labels["org.opencontainers.image.description"]
 	for _, program := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"} {
-		got := strings.TrimSpace(output(t, inContainer(t, kubernetesArchive("amd64"), []string{"-command", program}, "--version")))
+		got := strings.TrimSpace(output(t, inContainer(t, kubernetesArchive(host), []string{"-command", program}, "--version")))
 		version, ok := strings.CutPrefix(got, "Kubernetes ")
 		if !ok || !strings.HasPrefix(version, "v"+minor+".") || !strings.Contains(description, version) {
 			t.Errorf("%s says %q; the image says %q", program, got, description)
@@ -28,7 +28,7 @@ func TestCopyForVcluster(t *testing.T) {
 	options := []string{"-mount", binaries + ":/binaries", "-command", "cp"}
 	copied := func() {
 		t.Helper()
-		output(t, inContainer(t, kubernetesArchive("amd64"), options, "-r", "/kubernetes/.", "/binaries/"))
+		output(t, inContainer(t, kubernetesArchive(host), options, "-r", "/kubernetes/.", "/binaries/"))
 	}
 	copied()
 	// --help would end; this one reads its input for as long as there is some.
@@ -41,7 +41,7 @@ func TestCopyForVcluster(t *testing.T) {
 	_ = running.Process.Kill()
 	_ = running.Wait()
 
-	root := unpacked(t, kubernetesArchive("amd64"))
+	root := unpacked(t, kubernetesArchive(host))
 	entries, err := os.ReadDir(binaries)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestCopyForVcluster(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	server, client := volume(t, 65534), volume(t, 65534)
 	options := []string{"-mount", server + ":/server", "-mount", client + ":/client", "-command", "certificates"}
-	output(t, inContainer(t, kubernetesArchive("amd64"), options, "/server", "/client"))
+	output(t, inContainer(t, kubernetesArchive(host), options, "/server", "/client"))
 
 	authority, err := os.ReadFile(filepath.Join(client, "ca.crt"))
 	if err != nil {
@@ -121,7 +121,7 @@ func TestCertificates(t *testing.T) {
 
 	// Again in the same pod: what a side has read stays true.
 	before := sum(t, filepath.Join(server, "tls.crt")) + sum(t, filepath.Join(client, "tls.key"))
-	output(t, inContainer(t, kubernetesArchive("amd64"), options, "/server", "/client"))
+	output(t, inContainer(t, kubernetesArchive(host), options, "/server", "/client"))
 	if before != sum(t, filepath.Join(server, "tls.crt"))+sum(t, filepath.Join(client, "tls.key")) {
 		t.Error("the second run has replaced what was there")
 	}
@@ -129,6 +129,6 @@ func TestCertificates(t *testing.T) {
 	if err := os.Remove(filepath.Join(client, "tls.key")); err != nil {
 		t.Fatal(err)
 	}
-	output(t, inContainer(t, kubernetesArchive("amd64"), options, "/server", "/client"))
+	output(t, inContainer(t, kubernetesArchive(host), options, "/server", "/client"))
 	pair(client)
 }

@@ -77,7 +77,7 @@ func (s *server) mounts() []string {
 // start answers how long it took until the server was ready.
 func (s *server) start(options ...string) time.Duration {
 	s.t.Helper()
-	s.command = inContainer(s.t, serverArchive("amd64"), append(s.mounts(), options...),
+	s.command = inContainer(s.t, serverArchive(host), append(s.mounts(), options...),
 		"server", "--endpoint=sqlite:///data/state.db", "--listen-address="+s.listen, "--metrics-bind-address="+s.metrics)
 	s.log = lines{}
 	s.command.Stdout, s.command.Stderr = &s.log, &s.log
@@ -120,7 +120,7 @@ func (s *server) etcdctl(arguments ...string) string {
 }
 
 func TestHelp(t *testing.T) {
-	help := output(t, inContainer(t, serverArchive("amd64"), nil, "--help"))
+	help := output(t, inContainer(t, serverArchive(host), nil, "--help"))
 	for _, word := range []string{"Usage: harikube", "server", "restore", "version"} {
 		if !strings.Contains(help, word) {
 			t.Errorf("the help does not say %q:\n%s", word, help)
@@ -129,8 +129,8 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersionIsThatOfTheImage(t *testing.T) {
-	got := output(t, inContainer(t, serverArchive("amd64"), nil, "version"))
-	label := configOf(t, opened(t, serverArchive("amd64"))).Config.Labels["org.opencontainers.image.version"]
+	got := output(t, inContainer(t, serverArchive(host), nil, "version"))
+	label := configOf(t, opened(t, serverArchive(host))).Config.Labels["org.opencontainers.image.version"]
 	if !strings.HasPrefix(got, "harikube "+strings.TrimPrefix(label, "v")+" ") {
 		t.Errorf("an image of version %s has a server that says %q", label, got)
 	}
@@ -176,7 +176,7 @@ func TestTheServerRunsAsTheImageSays(t *testing.T) {
 func TestAReadOnlyRootIsNoHindranceToJcmd(t *testing.T) {
 	s := newServer(t)
 	s.start()
-	flags := output(t, inContainer(t, serverArchive("amd64"), append(s.mounts(), "-command", "/java/bin/jcmd",
+	flags := output(t, inContainer(t, serverArchive(host), append(s.mounts(), "-command", "/java/bin/jcmd",
 		"-command", strconv.Itoa(s.command.Process.Pid)), "VM.flags"))
 	for _, flag := range []string{"-XX:+UseG1GC", "-XX:MaxRAMPercentage=50", "-XX:+UseCompactObjectHeaders"} {
 		if !strings.Contains(flags, flag) {
@@ -189,7 +189,7 @@ func TestAReadOnlyRootIsNoHindranceToJcmd(t *testing.T) {
 func TestAHeapOfTheUsers(t *testing.T) {
 	s := newServer(t)
 	s.start("-env", "JDK_JAVA_OPTIONS=-Xmx200m")
-	flags := output(t, inContainer(t, serverArchive("amd64"), append(s.mounts(), "-command", "/java/bin/jcmd",
+	flags := output(t, inContainer(t, serverArchive(host), append(s.mounts(), "-command", "/java/bin/jcmd",
 		"-command", strconv.Itoa(s.command.Process.Pid)), "VM.flags"))
 	if !strings.Contains(flags, "-XX:MaxHeapSize=209715200 ") {
 		t.Errorf("the heap is not 200 MiB:\n%s", flags)

@@ -139,7 +139,7 @@ func TestTheEntryPointHasTheOptionsOfTheLauncher(t *testing.T) {
 		t.Fatal("the launcher does not start java as it did")
 	}
 	command, _, _ = strings.Cut(command, "$cache")
-	entry := configOf(t, opened(t, serverArchive("amd64"))).Config.Entrypoint
+	entry := configOf(t, opened(t, serverArchive(host))).Config.Entrypoint
 	options := 0
 	for option := range strings.FieldsSeq(strings.ReplaceAll(command, "\\\n", "")) {
 		option = strings.ReplaceAll(option, `"$lib"`, "/harikube/lib")
@@ -176,7 +176,7 @@ func TestSizes(t *testing.T) {
 func TestFiles(t *testing.T) {
 	forEachImage(t, func(t *testing.T, want structure, architecture string, image v1.Image) {
 		expected := map[string]bool{`harikube/harikube\.jsa`: false}
-		if architecture != "amd64" || want.user != "65532:65532" {
+		if architecture != host || want.user != "65532:65532" {
 			expected = map[string]bool{}
 		}
 		for expression, program := range want.files {
@@ -307,7 +307,7 @@ func TestMachines(t *testing.T) {
 
 // What runtimes look for when an archive is imported.
 func TestNames(t *testing.T) {
-	for _, path := range []string{serverArchive("amd64"), filepath.Join(images, "harikube.tar"), kubernetesArchive("amd64")} {
+	for _, path := range []string{serverArchive(host), filepath.Join(images, "harikube.tar"), kubernetesArchive(host)} {
 		a, err := archive.Open(path)
 		if err != nil {
 			t.Fatal(err)
