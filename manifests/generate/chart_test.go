@@ -14,7 +14,7 @@ import (
 // packaged is the chart as Helm reads it from its archive.
 func packaged(t *testing.T) *chart.Chart {
 	t.Helper()
-	c, err := loader.LoadArchive(bytes.NewReader(generated(t, theSources(t), ofTheTests)["chart/harikube-v0.0.0-dev.tgz"]))
+	c, err := loader.LoadArchive(bytes.NewReader(written(t)["chart/harikube-v0.0.0-dev.tgz"]))
 	if err != nil {
 		t.Fatal(err)
 	}

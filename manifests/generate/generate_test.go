@@ -48,6 +48,28 @@ func generated(t *testing.T, s sources, settings settings) map[string][]byte {
 	return byName
 }
 
+var once = sync.OnceValues(func() ([]file, error) {
+	s, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return generate(s, ofTheTests)
+})
+
+// written is everything, as the golden files have it.
+func written(t *testing.T) map[string][]byte {
+	t.Helper()
+	files, err := once()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string][]byte{}
+	for _, file := range files {
+		byName[file.name] = file.data
+	}
+	return byName
+}
+
 // golden says which files are kept, to see in a change of the sources what it changes: all but the archive, and what is
 // there already.
 func golden(name string) bool {
@@ -58,7 +80,7 @@ func golden(name string) bool {
 // TestGolden compares what is generated with manifests/golden, which is not edited by hand: `make manifests-golden`.
 func TestGolden(t *testing.T) {
 	const folder = "../golden"
-	files := generated(t, theSources(t), ofTheTests)
+	files := written(t)
 	maps.DeleteFunc(files, func(name string, _ []byte) bool { return !golden(name) })
 	if *update {
 		if err := os.RemoveAll(folder); err != nil {
@@ -110,7 +132,7 @@ func firstDifference(a, b []byte) (line int, inA, inB string) {
 
 // TestSameBytes generates twice.
 func TestSameBytes(t *testing.T) {
-	first, second := generated(t, theSources(t), ofTheTests), generated(t, theSources(t), ofTheTests)
+	first, second := written(t), generated(t, theSources(t), ofTheTests)
 	if len(first) == 0 || !maps.EqualFunc(first, second, bytes.Equal) {
 		t.Error("two runs differ")
 	}
@@ -137,7 +159,7 @@ func TestEverySourceCounts(t *testing.T) {
 		"manifests/workload-low.yaml":                             {"queueLengthLimit: 250", "queueLengthLimit: 251"},
 	}
 	s := theSources(t)
-	before := generated(t, s, ofTheTests)
+	before := written(t)
 	for name := range s.files {
 		change, known := changes[name]
 		if !known {

@@ -22,7 +22,7 @@ type manifest struct {
 // manifests are read from the generated files, as kubectl reads them.
 func manifests(t *testing.T) []manifest {
 	t.Helper()
-	files := generated(t, theSources(t), ofTheTests)
+	files := written(t)
 	var all []manifest
 	for _, f := range flavours {
 		all = append(all, manifest{f, parse(t, files["vcluster-harikube-"+f.name()+"-release-v0.0.0-dev.yaml"])})
@@ -344,7 +344,7 @@ func TestTrapReadyAtOnce(t *testing.T) {
 
 // TestTrapImages: images.txt has every image, also of what vCluster brings, and each has a registry and a tag.
 func TestTrapImages(t *testing.T) {
-	files := generated(t, theSources(t), ofTheTests)
+	files := written(t)
 	images := strings.Fields(string(files["images.txt"]))
 	if want := []string{
 		"docker.io/coredns/coredns:1.14.2", "docker.io/library/postgres:18.1", "ghcr.io/loft-sh/vcluster-oss:0.36.1",
@@ -592,7 +592,7 @@ func TestAPIServerFlags(t *testing.T) {
 
 // TestMonitoringResolves: what Prometheus is told to look for is there, port by port.
 func TestMonitoringResolves(t *testing.T) {
-	files := generated(t, theSources(t), ofTheTests)
+	files := written(t)
 	monitors := parse(t, files["monitoring/servicemonitor.yaml"])
 	each(t, func(t *testing.T, m manifest) {
 		annotations := of(m.the(t, "StatefulSet", "harikube").at("spec", "template", "metadata", "annotations"))
@@ -641,7 +641,7 @@ func listens(pod object, port any) bool {
 // TestPostgres: the PostgreSQL for trying out is what the manifests expect, has no password in its file, and is as
 // restricted as the rest.
 func TestPostgres(t *testing.T) {
-	files := generated(t, theSources(t), ofTheTests)
+	files := written(t)
 	m := manifest{objects: parse(t, files["postgres-release-v0.0.0-dev.yaml"])}
 	set := m.the(t, "StatefulSet", "harikube-postgres")
 	pod := of(set.at("spec", "template", "spec"))
@@ -686,7 +686,7 @@ func countKinds(objects []object) map[string]int {
 
 // TestMonitoringKinds: the operator's resources have no field that it does not know, and the rules are those of the file.
 func TestMonitoringKinds(t *testing.T) {
-	files := generated(t, theSources(t), ofTheTests)
+	files := written(t)
 	for document := range strings.SplitSeq(string(files["monitoring/servicemonitor.yaml"]), "\n---\n") {
 		var monitor monitoring.ServiceMonitor
 		if err := yaml.UnmarshalStrict([]byte(document), &monitor); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"regexp"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -40,15 +41,11 @@ func nodeOf(value any) (*yaml.Node, error) {
 		slices.SortFunc(keys, func(a, b string) int { return cmp.Or(rank(a)-rank(b), cmp.Compare(a, b)) })
 		node := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range keys {
-			var name yaml.Node
-			if err := name.Encode(key); err != nil {
-				return nil, err
-			}
 			inner, err := nodeOf(value[key])
 			if err != nil {
 				return nil, err
 			}
-			node.Content = append(node.Content, &name, inner)
+			node.Content = append(node.Content, textOf(key), inner)
 		}
 		return node, nil
 	case []any:
@@ -61,6 +58,8 @@ func nodeOf(value any) (*yaml.Node, error) {
 			node.Content = append(node.Content, inner)
 		}
 		return node, nil
+	case string:
+		return textOf(value), nil
 	case float64: // as JSON has all numbers
 		if value == math.Trunc(value) {
 			return nodeOf(int64(value))
@@ -68,6 +67,18 @@ func nodeOf(value any) (*yaml.Node, error) {
 	}
 	node := &yaml.Node{}
 	return node, node.Encode(value)
+}
+
+// ambiguous is what some readers of YAML take for something else than text; the encoder knows of the others.
+var ambiguous = regexp.MustCompile(`(?i)^([-+0-9._:]+|y|n|yes|no|on|off)$`)
+
+func textOf(text string) *yaml.Node {
+	node := &yaml.Node{}
+	node.SetString(text)
+	if ambiguous.MatchString(text) {
+		node.Style = yaml.DoubleQuotedStyle
+	}
+	return node
 }
 
 func rank(key string) int {
