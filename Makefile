@@ -147,18 +147,18 @@ test-java-long: build/e2e/tally
 	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
 
 .PHONY: test-e2e
-test-e2e: build kubernetes-unpatched build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
+test-e2e: build manifests kubernetes-unpatched build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
 	@$(tally) go test -C e2e -count=1 -timeout=30m -json ./...
 
 kubernetes_tests = go test -C e2e -count=1 -timeout=30m -json -run "$(RUN)" .
 
 .PHONY: test-kubernetes
-test-kubernetes: build build/e2e/tally test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
+test-kubernetes: build manifests build/e2e/tally test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
 	@$(tally) $(kubernetes_tests)
 
 # build/bin has the programs of one minor version at a time; in the end those of K8S= again.
 .PHONY: test-kubernetes-minors
-test-kubernetes-minors: build build/e2e/tally test-postgres ## The same with the minor versions other than K8S=.
+test-kubernetes-minors: build manifests build/e2e/tally test-postgres ## The same with the minor versions other than K8S=.
 	@$(tally) sh -c 'failed=; for minor in $(other_minors); do \
 	  $(MAKE) kubernetes K8S=$$minor >&2 && $(kubernetes_tests) || failed=1; done; \
 	  $(MAKE) kubernetes >&2; test -z "$$failed"'
@@ -183,10 +183,10 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
 .PHONY: format
 format: ## Formats all sources.
 	@$(with_jdk) $(mvn) -q spotless:apply
-	@gofmt -w e2e images bench
+	@gofmt -w e2e images bench manifests
 
 .PHONY: clean
 clean: ## Removes everything that was built, and the data of `make run`.
 	rm -rf build server/target target
 
--include e2e/*.mk bench/*.mk images/*.mk
+-include e2e/*.mk bench/*.mk images/*.mk manifests/*.mk release/*.mk

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,12 @@ func New(bin, kubeconfig, cache string) Kubectl {
 		program: filepath.Join(bin, "kubectl"),
 		env:     append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+cache, "KUBERC=off"),
 	}
+}
+
+// With is the same with more in its environment, as NAME=value.
+func (k Kubectl) With(variables ...string) Kubectl {
+	k.env = slices.Concat(k.env, variables)
+	return k
 }
 
 // Do returns what a command that must succeed writes to stdout, without the white space around it.
