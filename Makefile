@@ -183,10 +183,10 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
 .PHONY: format
 format: ## Formats all sources.
 	@$(with_jdk) $(mvn) -q spotless:apply
-	@gofmt -w e2e images bench
+	@gofmt -w e2e images bench release
 
 .PHONY: clean
 clean: ## Removes everything that was built, and the data of `make run`.
 	rm -rf build server/target target
 
--include e2e/*.mk bench/*.mk
+-include e2e/*.mk bench/*.mk release/*.mk
