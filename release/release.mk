@@ -17,9 +17,9 @@ release_minors = $(or $(call typed,MINORS),all)
 release-check release-dist keep-manifests: export RELEASE_VERSION = $(call typed,VERSION)
 sign: export RELEASE_KEY = $(value KEY)
 # Everybody's public key, when there is one in the repository.
-sign verify: export RELEASE_PUBKEY = $(or $(value PUBKEY),$(wildcard release/harikube.pub))
+sign verify push-signatures: export RELEASE_PUBKEY = $(or $(value PUBKEY),$(wildcard release/harikube.pub))
 sign verify push-signatures: export RELEASE_DIST = $(value DIST)
-push-signatures: export RELEASE_REGISTRY = $(value REGISTRY)
+push-signatures: export RELEASE_REGISTRY = $(call typed,REGISTRY)
 
 $(assemble): $(wildcard release/assemble/go.* release/assemble/*.go)
 	@mkdir -p $(@D)
@@ -67,7 +67,27 @@ push-signatures: $(assemble) ## Puts the images' signatures beside the images in
 # ---- Test --------------------------------------------------------------------------------------
 
 test_parts += test-release
+test_long_parts += test-release-twice test-cosign
 
+release_tests = go test -C release/assemble -count=1 -json
+
+# Of what `make images manifests` makes when nobody says a version.
 .PHONY: test-release
-test-release: build/e2e/tally ## Releases of stand-ins, and what is refused; and one of what is built.
-	@$(tally) go test -C release/assemble -count=1 -json ./...
+test-release: build/e2e/tally images manifests $(server_bom) ## Releases of stand-ins, what is refused, and one of what is built.
+	@HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_VERSION='$(VERSION)' HARIKUBE_BUILT_MINORS='$(K8S)' \
+	  $(tally) $(release_tests) -skip 'TestTwoClones|TestCosign' ./...
+
+.PHONY: test-release-twice
+test-release-twice: build/e2e/tally ## `make release` in two clones of HEAD: the same bytes (hours the first time). MINORS=1.37
+	@HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_MINORS='$(release_minors)' \
+	  $(tally) $(release_tests) -timeout=10h -run TestTwoClones .
+
+.PHONY: test-cosign
+test-cosign: build/e2e/tally build/release/cosign ## cosign takes our signatures, and no others.
+	@COSIGN='$(CURDIR)/build/release/cosign' $(tally) $(release_tests) -run TestCosign .
+
+build/release/cosign: $(wildcard release/cosign/go.*)
+	@echo "cosign: building (4 minutes the first time)"
+	@mkdir -p $(@D)
+	@CGO_ENABLED=0 go build -C release/cosign $(go_build) -o '$(CURDIR)/$@' github.com/sigstore/cosign/v3/cmd/cosign
+	@touch $@

@@ -92,6 +92,14 @@ func parsePrivateKey(name string, block *pem.Block) (crypto.Signer, error) {
 	return nil, fmt.Errorf("The key %s is of another kind than ECDSA on P-256 and Ed25519.", printable(name))
 }
 
+// readPublicKeyIf gives no key for no name.
+func readPublicKeyIf(name string) (crypto.PublicKey, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return readPublicKey(name)
+}
+
 func readPublicKey(name string) (crypto.PublicKey, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -75,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case "keep":
 		err = keepCommand(*root, *version, *manifests, stdout)
 	case "push-signatures":
-		err = pushSignaturesCommand(*dist, *registry, stdout)
+		err = pushSignaturesCommand(*dist, *registry, os.Getenv("RELEASE_PUBKEY"), stdout)
 	default:
 		fmt.Fprintln(stderr, usage)
 		return 2

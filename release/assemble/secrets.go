@@ -59,7 +59,7 @@ var rules = []rule{
 		form: regexp.MustCompile(`eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{20,}`)},
 	{what: "a login to a registry", anchors: []string{`"auth"`}, after: 400, textOnly: true,
 		form: regexp.MustCompile(`"auth"\s*:\s*"[0-9A-Za-z+/]{12,}={0,2}"`)},
-	{what: "the key of a certificate or account", anchors: []string{"-key-data:", "client_secret"}, after: 400, textOnly: true,
+	{what: "the key of a certificate or account", anchors: []string{"client-key-data:", "client_secret"}, after: 400, textOnly: true,
 		form: regexp.MustCompile(`(?:client-key-data:\s*|client_secret["']?\s*[:=]\s*["'])[0-9A-Za-z+/=_-]{16,}`)},
 	{
 		what: "a password in a URL", anchors: []string{"://"}, before: 20, after: 300, textOnly: true,

@@ -36,18 +36,11 @@ func signCommand(dist, keyFile, pubkey string, stdout io.Writer) error {
 		return err
 	}
 	defer unlock()
-	// Earlier signatures, perhaps of another key or another release, go first: until the end the release is unsigned.
-	for _, name := range []string{signatureFile, signaturesFile} {
+	// Earlier signatures, perhaps of another key or another release, go first: until the end the release is unsigned. So does what a
+	// run left that was killed.
+	for _, name := range []string{signatureFile, signaturesFile, besideOf(signatureFile), besideOf(signaturesFile)} {
 		if err := os.RemoveAll(filepath.Join(dist, name)); err != nil {
-			return err
-		}
-	}
-	for _, pattern := range []string{signatureFile, signaturesFile} {
-		leftovers, _ := filepath.Glob(filepath.Join(globQuote(dist), "."+pattern+".new"))
-		for _, l := range leftovers {
-			if err := os.Remove(l); err != nil {
-				return err
-			}
+			return fmt.Errorf("%s cannot be written: %w.", name, err)
 		}
 	}
 	r, err := verify(dist, nil)
@@ -75,7 +68,7 @@ func signCommand(dist, keyFile, pubkey string, stdout io.Writer) error {
 		name    string
 		content []byte
 	}{{signaturesFile, images}, {signatureFile, signature}} {
-		beside := filepath.Join(dist, "."+file.name+".new")
+		beside := filepath.Join(dist, besideOf(file.name))
 		_, _, err := writeFile(beside, when, func(w io.Writer) error {
 			_, err := w.Write(file.content)
 			return err
@@ -93,6 +86,9 @@ func signCommand(dist, keyFile, pubkey string, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "%s %s is signed: %s and %d images, by the key %s.\n", r.Name, r.Version, sumsFile, len(r.digests()), fingerprint(key.Public()))
 	return nil
 }
+
+// besideOf is where a file is while it is written.
+func besideOf(name string) string { return "." + name + ".new" }
 
 // Types of cosign's signatures.
 const (

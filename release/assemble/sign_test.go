@@ -77,6 +77,7 @@ func TestSign(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := copied(t)
+			unsigned := contents(t, folder)
 			must(t, signCommand(folder, p.key, "", t.Output()))
 			must(t, verifyCommand(folder, p.public, t.Output()))
 			must(t, verifyCommand(folder, "", t.Output()))
@@ -84,10 +85,10 @@ func TestSign(t *testing.T) {
 				t.Errorf("signed: %v, %v", r.signed, err)
 			}
 			first := contents(t, folder)
-			if len(first) != len(contents(t, shared(t)))+2 {
+			if len(first) != len(unsigned)+2 {
 				t.Errorf("it has %q", sortedKeys(first))
 			}
-			for file, is := range contents(t, shared(t)) {
+			for file, is := range unsigned {
 				if first[file] != is {
 					t.Errorf("%s has changed", file)
 				}
@@ -276,6 +277,6 @@ func TestSignedReleasesThatChange(t *testing.T) {
 		}
 		defer syscall.Unmount(folder, syscall.MNT_DETACH)
 		must(t, syscall.Mount("", folder, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
-		wantFault(t, signCommand(folder, p.key, "", t.Output()), "image-signatures.tar cannot be written")
+		wantFault(t, signCommand(folder, p.key, "", t.Output()), "SHA256SUMS.sig cannot be written")
 	})
 }

@@ -46,6 +46,9 @@ func TestMain(m *testing.M) {
 	if folder, err := programs(); err == nil {
 		os.RemoveAll(folder)
 	}
+	if template != "" {
+		os.RemoveAll(template)
+	}
 	if sharedFolder != "" {
 		os.RemoveAll(filepath.Dir(filepath.Dir(filepath.Dir(sharedFolder))))
 	}
@@ -76,15 +79,24 @@ func newRepo(t *testing.T) *repo {
 
 func newRepoAt(t *testing.T, root string) *repo {
 	t.Helper()
-	r := &repo{t, root}
-	for name, content := range sourceFiles {
-		r.write(name, content)
+	if template == "" {
+		folder, err := os.MkdirTemp("", "repository-")
+		must(t, err)
+		r := &repo{t, folder}
+		for name, content := range sourceFiles {
+			r.write(name, content)
+		}
+		r.git("init", "-q", "-b", "main")
+		r.commit("The first commit")
+		r.build(testVersion)
+		template = folder
 	}
-	r.git("init", "-q", "-b", "main")
-	r.commit("The first commit")
-	r.build(testVersion)
-	return r
+	must(t, os.CopyFS(root, os.DirFS(template)))
+	return &repo{t, root}
 }
+
+// template is what each repository is a copy of.
+var template string
 
 func (r *repo) path(name string) string { return filepath.Join(r.root, filepath.FromSlash(name)) }
 

@@ -16,12 +16,9 @@ import (
 )
 
 func verifyCommand(dist, pubkey string, stdout io.Writer) error {
-	var key crypto.PublicKey
-	if pubkey != "" {
-		var err error
-		if key, err = readPublicKey(pubkey); err != nil {
-			return err
-		}
+	key, err := readPublicKeyIf(pubkey)
+	if err != nil {
+		return err
 	}
 	r, err := verify(dist, key)
 	if err != nil {
@@ -69,6 +66,9 @@ func verify(folder string, key crypto.PublicKey) (*verified, error) {
 	sums, err := parseSums(text)
 	if err != nil {
 		v.faults = append(v.faults, err)
+	}
+	if len(sums) == 0 {
+		return nil, v.faults.err() // everything else would be a fault, too
 	}
 	for _, s := range sums {
 		v.checkSum(s)
