@@ -71,10 +71,11 @@ test_long_parts += test-release-twice test-cosign
 
 release_tests = go test -C release/assemble -count=1 -json
 
-# Of what `make images manifests` makes when nobody says a version.
+# Of the images that `make test-images` builds, too: those of the server, and what there is of Kubernetes.
 .PHONY: test-release
-test-release: build/e2e/tally images manifests $(server_bom) ## Releases of stand-ins, what is refused, and one of what is built.
-	@HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_VERSION='$(VERSION)' HARIKUBE_BUILT_MINORS='$(K8S)' \
+test-release: build/e2e/tally manifests $(server_bom) ## Releases of stand-ins, what is refused, and one of what is built.
+	@$(MAKE) $(IMAGES)/harikube.tar
+	@HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_VERSION='$(VERSION)' HARIKUBE_BUILT_MINOR='$(K8S)' \
 	  $(tally) $(release_tests) -skip 'TestTwoClones|TestCosign' ./...
 
 .PHONY: test-release-twice

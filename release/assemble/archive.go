@@ -75,7 +75,7 @@ func (t tree) write(w io.Writer, folder string, when time.Time) error {
 }
 
 // bill says what is in it.
-func (t tree) bill(version string, java javaLibraries) (*bill, error) {
+func (t tree) bill(version string, java *javaLibraries) (*bill, error) {
 	b := newBill(version, java)
 	for name, n := range t {
 		runtime := ""
@@ -93,6 +93,7 @@ func (t tree) bill(version string, java javaLibraries) (*bill, error) {
 type server struct {
 	runtime tree            // relative to the folder of the runtime
 	jars    map[string]node // by name
+	native  []byte          // SQLite's code, if it lies beside the jars
 }
 
 // serverOf takes the server out of its image. The image's entry point says which runtime it is.
@@ -116,6 +117,8 @@ func (l *layout) serverOf(i platformImage) (*server, error) {
 				}
 				n.executable = false
 				s.jars[path.Base(f.name)] = n
+			case path.Base(f.name) == sqliteLibrary:
+				s.native = f.content
 			}
 		case tar.TypeSymlink:
 			if inRuntime {
@@ -166,26 +169,49 @@ var sqliteFolders = map[string]string{
 	"arm64": "org/sqlite/native/Linux/aarch64/",
 }
 
-// archive is the server as `make server` lays it out. Without a runtime it runs on every system that the driver of SQLite knows,
-// with that system's JDK. With a runtime the native code lies beside the jars: else each start would unpack it.
-func (s *server) archive(launcher, findJDK []byte, arch string) (tree, error) {
+const sqliteLibrary = "libsqlitejdbc.so"
+
+// archive is the server as `make server` lays it out, with the runtime and the native code of its image.
+func (s *server) archive(launcher []byte, arch string) (tree, error) {
+	t := tree{
+		"bin/harikube": {content: launcher, executable: true},
+		"lib/find-jdk": {content: []byte(findOwnRuntime), executable: true},
+	}
+	for name, n := range s.runtime {
+		t["runtime/"+name] = n
+	}
+	for name, jar := range s.jars {
+		t["lib/"+name] = jar
+	}
+	native := s.native
+	if native == nil {
+		var err error
+		if native, err = s.sqliteCode(arch); err != nil {
+			return nil, err
+		}
+	}
+	t["lib/"+sqliteLibrary] = node{content: native}
+	return t, nil
+}
+
+// plainArchive has no runtime, so that it runs on every system with a JDK: its jars are whole, as Maven has them. SQLite's native code
+// is taken out of its driver at each start.
+func (s *server) plainArchive(launcher, findJDK []byte, java *javaLibraries) (tree, error) {
 	t := tree{
 		"bin/harikube": {content: launcher, executable: true},
 		"lib/find-jdk": {content: findJDK, executable: true},
 	}
 	for name, jar := range s.jars {
+		if name != serverJar {
+			_, whole, err := java.find(name, jar.content)
+			if err != nil {
+				return nil, err
+			}
+			jar.content = whole
+		}
 		t["lib/"+name] = jar
 	}
-	if arch == "" {
-		return t, nil
-	}
-	for name, n := range s.runtime {
-		t["runtime/"+name] = n
-	}
-	t["lib/find-jdk"] = node{content: []byte(findOwnRuntime), executable: true}
-	native, err := s.sqliteCode(arch)
-	t["lib/libsqlitejdbc.so"] = node{content: native}
-	return t, err
+	return t, nil
 }
 
 const findOwnRuntime = `#!/bin/sh
@@ -202,7 +228,7 @@ func (s *server) sqliteCode(arch string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s cannot be unpacked: %w", name, err)
 		}
-		f, err := z.Open(sqliteFolders[arch] + "libsqlitejdbc.so")
+		f, err := z.Open(sqliteFolders[arch] + sqliteLibrary)
 		if err != nil {
 			return nil, fmt.Errorf("%s has no native code for %s.", name, arch)
 		}

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/url"
 	"path"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -16,29 +21,83 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// javaLibraries are the jars that the server is made of, by SHA-256, as Maven knows them.
-type javaLibraries map[string]cdx.Component
+// javaLibraries are the jars that the server is made of.
+type javaLibraries struct {
+	known  map[string]cdx.Component // by SHA-256, as Maven knows them
+	folder string                   // where they are as Maven has them
+}
 
 // readJavaLibraries reads the bill of materials that CycloneDX's plugin for Maven wrote.
-func readJavaLibraries(content []byte) (javaLibraries, error) {
+func readJavaLibraries(content []byte, folder string) (*javaLibraries, error) {
 	bom := new(cdx.BOM)
 	if err := cdx.NewBOMDecoder(bytes.NewReader(content), cdx.BOMFileFormatJSON).Decode(bom); err != nil {
 		return nil, fmt.Errorf("Maven's bill of materials of the server cannot be read: %w", err)
 	}
-	libraries := javaLibraries{}
-	if bom.Components != nil {
-		for _, c := range *bom.Components {
-			for _, hash := range value(c.Hashes) {
-				if hash.Algorithm == cdx.HashAlgoSHA256 {
-					libraries[hash.Value] = c
-				}
+	j := &javaLibraries{map[string]cdx.Component{}, folder}
+	for _, c := range value(bom.Components) {
+		for _, hash := range value(c.Hashes) {
+			if hash.Algorithm == cdx.HashAlgoSHA256 {
+				j.known[hash.Value] = c
 			}
 		}
 	}
-	if len(libraries) == 0 {
+	if len(j.known) == 0 {
 		return nil, fmt.Errorf("Maven's bill of materials of the server names no library.")
 	}
-	return libraries, nil
+	return j, nil
+}
+
+// find says which library a jar is. An image may have a jar of which something was left out, such as the native code for other
+// systems: then all that is in it is in the whole jar, too, which is given.
+func (j *javaLibraries) find(name string, jar []byte) (c cdx.Component, whole []byte, err error) {
+	unknown := fmt.Errorf("%s is a library that Maven's bill of materials does not know.", printable(name))
+	c, ok := j.known[sha256Of(jar)]
+	if ok {
+		return c, jar, nil
+	}
+	whole, err = readRegular(filepath.Join(j.folder, path.Base(name)))
+	if err != nil {
+		return c, nil, unknown
+	}
+	if c, ok = j.known[sha256Of(whole)]; !ok {
+		return c, nil, unknown
+	}
+	if err := partOf(jar, whole); err != nil {
+		return c, nil, fmt.Errorf("%s is not the library that Maven's bill of materials knows, nor a part of it: %w.", printable(name), err)
+	}
+	c.Hashes = hashes(jar)
+	properties := append(slices.Clone(value(c.Properties)), cdx.Property{Name: "harikube:part-of", Value: "sha256:" + sha256Of(whole)})
+	c.Properties = &properties
+	return c, whole, nil
+}
+
+// partOf asks whether everything in a jar is in another one.
+func partOf(jar, whole []byte) error {
+	part, err := zip.NewReader(bytes.NewReader(jar), int64(len(jar)))
+	if err != nil {
+		return err
+	}
+	all, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		return err
+	}
+	for _, f := range part.File {
+		if f.FileInfo().IsDir() {
+			continue
+		}
+		r, err := f.Open()
+		if err != nil {
+			return err
+		}
+		content, err := io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil {
+			return err
+		}
+		if other, err := fs.ReadFile(all, f.Name); err != nil || !bytes.Equal(content, other) {
+			return fmt.Errorf("%s in it is another", printable(f.Name))
+		}
+	}
+	return nil
 }
 
 func value[T any](p *[]T) []T {
@@ -55,13 +114,13 @@ const serverJar = "harikube-server.jar"
 // leaves something out is worse than none.
 type bill struct {
 	version    string
-	java       javaLibraries
+	java       *javaLibraries
 	components map[string]cdx.Component       // by bom-ref
 	needs      map[string]map[string]struct{} // of a component, by bom-ref
 	top        []string
 }
 
-func newBill(version string, java javaLibraries) *bill {
+func newBill(version string, java *javaLibraries) *bill {
 	return &bill{version: version, java: java, components: map[string]cdx.Component{}, needs: map[string]map[string]struct{}{}}
 }
 
@@ -80,9 +139,13 @@ func (b *bill) putTop(c cdx.Component) {
 	b.put(c)
 }
 
-func hashes(content []byte) *[]cdx.Hash {
+func sha256Of(content []byte) string {
 	sum := sha256.Sum256(content)
-	return &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}}
+	return hex.EncodeToString(sum[:])
+}
+
+func hashes(content []byte) *[]cdx.Hash {
+	return &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: sha256Of(content)}}
 }
 
 var (
@@ -99,6 +162,8 @@ func (b *bill) file(name string, content []byte, runtime string) error {
 		return b.runtime(content)
 	case inRuntime:
 		return nil // a part of the runtime, which is one thing
+	case strings.HasSuffix(path.Dir(name), "var/lib/dpkg/status.d"):
+		b.debian(content)
 	case bytes.HasPrefix(content, elf):
 		return b.binary(name, content)
 	case path.Ext(name) == ".jar":
@@ -128,7 +193,6 @@ func (b *bill) runtime(release []byte) error {
 }
 
 func (b *bill) jar(name string, content []byte) error {
-	sum := sha256.Sum256(content)
 	if path.Base(name) == serverJar {
 		b.putTop(cdx.Component{
 			BOMRef: "pkg:maven/io.harikube/harikube-server@" + b.version, Type: cdx.ComponentTypeApplication,
@@ -137,12 +201,28 @@ func (b *bill) jar(name string, content []byte) error {
 		})
 		return nil
 	}
-	c, ok := b.java[hex.EncodeToString(sum[:])]
-	if !ok {
-		return fmt.Errorf("%s is a library that Maven's bill of materials does not know.", printable(name))
+	c, _, err := b.java.find(name, content)
+	if err != nil {
+		return err
 	}
 	b.putTop(c)
 	return nil
+}
+
+// debian takes a package of Debian into account of which files are in an image: there its description is where scanners look.
+func (b *bill) debian(description []byte) {
+	field := map[string]string{}
+	for line := range strings.Lines(string(description)) {
+		if key, value, ok := strings.Cut(line, ":"); ok {
+			field[key] = strings.TrimSpace(value)
+		}
+	}
+	purl := "pkg:deb/debian/" + url.PathEscape(field["Package"]) + "@" + url.PathEscape(field["Version"]) + "?arch=" +
+		url.QueryEscape(field["Architecture"])
+	b.putTop(cdx.Component{
+		BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: field["Package"], Version: field["Version"], PackageURL: purl,
+		Publisher: field["Maintainer"],
+	})
 }
 
 // binary is a program of Go, which says what it is made of, or a library of C.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,9 @@ import (
 
 // Tests of what was really built. make says where that is: `make test-release`, `make test-release-twice`, `make test-cosign`.
 
-func TestBuilt(t *testing.T) {
+// builtTree is a tree in which `make images manifests` has built something.
+func builtTree(t *testing.T) (*source, distOptions, minor) {
+	t.Helper()
 	root := os.Getenv("HARIKUBE_ROOT")
 	if root == "" {
 		t.Skip("HARIKUBE_ROOT names no tree in which something was built: no release was made of real images")
@@ -23,11 +26,40 @@ func TestBuilt(t *testing.T) {
 	must(t, err)
 	version := os.Getenv("HARIKUBE_BUILT_VERSION")
 	o := distOptions{
-		root: root, version: version, images: "build/images", manifests: "build/manifests", bom: "build/release/server.cdx.json",
-		out: filepath.Join(t.TempDir(), "dist"), minors: strings.Fields(os.Getenv("HARIKUBE_BUILT_MINORS")), anyRevision: true,
+		root: root, version: version, images: "build/images", manifests: "build/manifests", bom: "build/release/server.cdx.json", lib: "build/lib",
+		out: filepath.Join(t.TempDir(), "dist"), minors: []string{os.Getenv("HARIKUBE_BUILT_MINOR")}, anyRevision: true,
 	}
+	s := &source{repository: r, version: version}
+	minors, err := (&dist{source: s, options: o}).findMinors()
+	must(t, err)
+	return s, o, minors[0]
+}
+
+// A release of the server's real images. `make test` compiles Kubernetes for one architecture only, so its image is a stand-in here;
+// the real one is looked at below.
+func TestBuilt(t *testing.T) {
+	s, o, minor := builtTree(t)
+	version := o.version
+	stand := &repo{t, t.TempDir()}
+	settings, err := (&dist{source: s}).readSettings()
+	must(t, err)
+	stand.image(imageOf{
+		name: "kubernetes-" + minor.name, ref: settings["REGISTRY"] + "/kubernetes:" + minor.version + "-" + version, version: version,
+		revision: s.commit, layers: kubernetesLayers(t),
+	})
+	for _, name := range []string{"harikube.tar", "harikube-linux-amd64.tar", "harikube-linux-arm64.tar"} {
+		built, err := os.Open(s.path(filepath.Join(o.images, name)))
+		must(t, err)
+		_, _, err = writeFile(stand.path("build/images/"+name), s.time, func(w io.Writer) error {
+			_, err := io.Copy(w, built)
+			return err
+		})
+		must(t, err)
+		must(t, built.Close())
+	}
+	o.images = stand.path("build/images")
 	// Not of a clean tree, and of a version that is above none: the rest is as in `make release`.
-	must(t, makeDist(&source{repository: r, version: version}, o, t.Output()))
+	must(t, makeDist(s, o, t.Output()))
 	p := newPair(t, newECDSA(t, elliptic.P256()), false)
 	must(t, signCommand(o.out, p.key, "", t.Output()))
 	must(t, verifyCommand(o.out, p.public, t.Output()))
@@ -64,6 +96,45 @@ func TestBuilt(t *testing.T) {
 	if libraries < 30 || !slices.ContainsFunc(refs, func(ref string) bool { return strings.HasPrefix(ref, "pkg:generic/openjdk@25") }) {
 		t.Errorf("the bill of %s has %d libraries: %q", bom.Metadata.Component.Name, libraries, refs)
 	}
+}
+
+// The real image of Kubernetes: what it consists of is known, and nothing in it looks like a secret.
+func TestBuiltKubernetes(t *testing.T) {
+	s, o, minor := builtTree(t)
+	found, err := filepath.Glob(s.path(o.images) + "/kubernetes-" + minor.name + "-linux-*.tar")
+	must(t, err)
+	if len(found) == 0 {
+		t.Skip("`make images` has not built an image of Kubernetes: what is in it was not looked at")
+	}
+	l, err := openLayout(found[0])
+	must(t, err)
+	defer l.Close()
+	must(t, l.checkBlobs())
+	b := newBill(o.version, nil)
+	must(t, l.walk(l.images[0], func(f fileInImage) error { return b.file(f.name, f.content, "") }))
+	for _, want := range []string{"program:/kubernetes/kube-apiserver", "program:/kubernetes/kube-proxy", "program:/bin/cp", "program:/bin/certificates"} {
+		if !slices.Contains(b.top, want) {
+			t.Errorf("%s is not in %q", want, b.top)
+		}
+	}
+	for _, want := range []string{"k8s.io/kubernetes@" + minor.version, "k8s.io/apiserver@v0" + strings.TrimPrefix(minor.version, "v1")} {
+		if _, ok := b.needs["program:/kubernetes/kube-apiserver"]["pkg:golang/"+want]; !ok {
+			t.Errorf("kube-apiserver has no %s but %q", want, sortedKeys(b.needs["program:/kubernetes/kube-apiserver"]))
+		}
+	}
+	sc, err := s.scanner()
+	must(t, err)
+	f, err := os.Open(found[0])
+	must(t, err)
+	defer f.Close()
+	must(t, sc.tarred(filepath.Base(found[0]), f, 0))
+	must(t, sc.err())
+}
+
+// What the tree has is no secret, so that a release of it is not refused.
+func TestTreeHasNoSecrets(t *testing.T) {
+	s, _, _ := builtTree(t)
+	must(t, s.checkSecrets())
 }
 
 // Two clones of HEAD, each with the whole of `make release`, the second one by somebody with other settings.

@@ -380,6 +380,16 @@ func TestBuildsThatAreRefused(t *testing.T) {
 				l[0]["harikube/lib/other.jar"] = tarFile{content: string(zipped(map[string]string{"x": "y"}))}
 			}))
 		}, []string{"harikube/lib/other.jar is a library that Maven's bill of materials does not know"}},
+		"a library that was changed": {func(r *repo) {
+			r.image(with(func(l []map[string]tarFile) {
+				l[1]["harikube/lib/sqlite-jdbc-3.jar"] = tarFile{content: string(zipped(map[string]string{"org/sqlite/JDBC.class": "another driver"}))}
+			}))
+		}, []string{"sqlite-jdbc-3.jar is not the library that Maven's bill of materials knows, nor a part of it: org/sqlite/JDBC.class in it is another"}},
+		"a library with more in it": {func(r *repo) {
+			r.image(with(func(l []map[string]tarFile) {
+				l[1]["harikube/lib/sqlite-jdbc-3.jar"] = tarFile{content: string(zipped(map[string]string{"x": "y"}))}
+			}))
+		}, []string{"nor a part of it: x in it is another"}},
 		"a layer that takes away": {func(r *repo) { r.image(with(func(l []map[string]tarFile) { l[1]["java/.wh.release"] = tarFile{} })) }, []string{"has a layer that takes files away"}},
 		"a file twice": {func(r *repo) {
 			r.image(with(func(l []map[string]tarFile) { l[1]["java/release"] = tarFile{content: "x"} }))

@@ -26,9 +26,9 @@ import (
 )
 
 type distOptions struct {
-	root, version, images, manifests, bom, out string
-	minors                                     []string
-	anyRevision                                bool // of tests, whose tree need not be a commit's
+	root, version, images, manifests, bom, lib, out string
+	minors                                          []string
+	anyRevision                                     bool // of tests, whose tree need not be a commit's
 }
 
 // artifact is a file of a release, as metadata.json has it.
@@ -328,7 +328,7 @@ func (d *dist) readSettings() (map[string]string, error) {
 	return settings, nil
 }
 
-func (d *dist) readJava() (javaLibraries, error) {
+func (d *dist) readJava() (*javaLibraries, error) {
 	if d.options.bom == "" {
 		return nil, fmt.Errorf("The server's bill of materials is missing: `assemble dist` wants -bom.")
 	}
@@ -336,7 +336,7 @@ func (d *dist) readJava() (javaLibraries, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readJavaLibraries(content)
+	return readJavaLibraries(content, d.path(d.options.lib))
 }
 
 // readManifests reads the generated files by their names below the folder.
@@ -415,7 +415,7 @@ func (d *dist) addPatches() error {
 
 var architectures = []string{"amd64", "arm64"}
 
-func (d *dist) addImages(java javaLibraries) error {
+func (d *dist) addImages(java *javaLibraries) error {
 	ref := d.settings["REGISTRY"] + "/harikube:" + d.version
 	if err := d.addImage("harikube", "harikube-image-"+d.version, ref, java, nil); err != nil {
 		return err
@@ -440,7 +440,7 @@ func (d *dist) addImages(java javaLibraries) error {
 }
 
 // addImage adds an image's archives: one for each platform, and one for all, whose images are the same.
-func (d *dist) addImage(built, name, ref string, java javaLibraries, basis *bill) error {
+func (d *dist) addImage(built, name, ref string, java *javaLibraries, basis *bill) error {
 	image := imageDigest{ref: ref}
 	single := map[string]string{} // digest by platform
 	for _, arch := range append(slices.Clone(architectures), "") {
@@ -520,7 +520,7 @@ func (d *dist) checkImage(l *layout, ref string, wanted []string) error {
 
 func (d *dist) timestamp() string { return d.time.Format(time.RFC3339) }
 
-func (d *dist) addImageBOM(l *layout, a artifact, java javaLibraries, basis *bill) error {
+func (d *dist) addImageBOM(l *layout, a artifact, java *javaLibraries, basis *bill) error {
 	b := newBill(d.version, java)
 	if basis != nil {
 		for _, ref := range basis.top {
@@ -579,7 +579,7 @@ func (d *dist) addBOM(of artifact, b *bill, component cdx.Component) error {
 }
 
 // addServer makes archives of the server out of its images, so that there is one server in all of them.
-func (d *dist) addServer(java javaLibraries) error {
+func (d *dist) addServer(java *javaLibraries) error {
 	launcher, err := d.read("server/src/main/launcher/harikube")
 	if err != nil {
 		return err
@@ -598,7 +598,7 @@ func (d *dist) addServer(java javaLibraries) error {
 		if err := errors.Join(err, l.Close()); err != nil {
 			return err
 		}
-		t, err := s.archive(launcher, findJDK, arch)
+		t, err := s.archive(launcher, arch)
 		if err != nil {
 			return err
 		}
@@ -608,7 +608,7 @@ func (d *dist) addServer(java javaLibraries) error {
 		}
 		if neutral == nil {
 			neutral = s.jars
-			if t, err = s.archive(launcher, findJDK, ""); err == nil {
+			if t, err = s.plainArchive(launcher, findJDK, java); err == nil {
 				err = d.addServerArchive(artifact{Name: name + ".tar.gz", Kind: kindServer}, t, java)
 			}
 			if err != nil {
@@ -633,7 +633,7 @@ func sameJars(a, b map[string]node) bool {
 	return true
 }
 
-func (d *dist) addServerArchive(a artifact, t tree, java javaLibraries) error {
+func (d *dist) addServerArchive(a artifact, t tree, java *javaLibraries) error {
 	folder := strings.TrimSuffix(a.Name, ".tar.gz")
 	if err := d.add(a, func(w io.Writer) error { return t.write(w, folder, d.time) }); err != nil {
 		return err
@@ -848,7 +848,11 @@ func removeWhenInterrupted(folder string) func() {
 	go func() {
 		select {
 		case s := <-signals:
-			os.RemoveAll(folder)
+			for range 100 { // while files are still written into it
+				if os.RemoveAll(folder) == nil {
+					break
+				}
+			}
 			fmt.Fprintln(os.Stderr, "Interrupted: the release is as it was.")
 			os.Exit(128 + int(s.(syscall.Signal)))
 		case <-done:

@@ -126,6 +126,7 @@ func TestBillsSayWhatIsInAnArtifact(t *testing.T) {
 		"harikube-image-v0.2.0-linux-arm64.tar.cdx.json": {
 			"pkg:maven/org.example/library@1.0?type=jar", "pkg:maven/io.harikube/harikube-server@v0.2.0",
 			"pkg:generic/openjdk@25.0.3+9-LTS", "file:/lib/libc.so.6",
+			"pkg:deb/debian/libc6@2.36-9+deb12u14?arch=arm64", "pkg:maven/org.xerial/sqlite-jdbc@3",
 		},
 		"harikube-image-v0.2.0.tar.cdx.json":                 {"file:/amd64/lib/libc.so.6", "file:/arm64/lib/libc.so.6", "pkg:generic/openjdk@25.0.3+9-LTS"},
 		"harikube-server-v0.2.0.tar.gz.cdx.json":             {"pkg:maven/org.xerial/sqlite-jdbc@3"},
@@ -207,11 +208,15 @@ func TestServerArchives(t *testing.T) {
 	}) {
 		t.Errorf("without a runtime: %q", got)
 	}
+	if plain["harikube-server-v0.2.0/lib/sqlite-jdbc-3.jar"] != "0644 "+string(sqliteJar()) {
+		t.Error("the driver of SQLite is not whole")
+	}
 	whole := unpacked(t, filepath.Join(folder, "harikube-server-v0.2.0-linux-arm64.tar.gz"))
 	for name, want := range map[string]string{
 		"bin/harikube":            "0755 " + sourceFiles["server/src/main/launcher/harikube"],
 		"lib/find-jdk":            "0755 " + findOwnRuntime,
 		"lib/libsqlitejdbc.so":    "0644 \x7fELF sqlite of arm64",
+		"lib/sqlite-jdbc-3.jar":   "0644 " + string(zipped(map[string]string{"org/sqlite/JDBC.class": "the driver"})),
 		"runtime/bin/java":        "0755 \x7fELF java of arm64",
 		"runtime/lib/link":        "0777 server/libjvm",
 		"lib/harikube-server.jar": "0644 " + string(zipped(map[string]string{"io/harikube/cli/Main.class": "the server"})),

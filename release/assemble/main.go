@@ -42,6 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		images    = flags.String("images", "build/images", "folder of the image archives, below the root")
 		manifests = flags.String("manifests", "build/manifests", "folder of the manifests, below the root")
 		bom       = flags.String("bom", "", "the bill of materials that Maven made of the server, below the root")
+		lib       = flags.String("lib", "build/lib", "folder of the server's jars as Maven has them, below the root")
 		out       = flags.String("out", "release/dist", "folder to fill, below the root")
 		minors    = flags.String("minors", "", "the minor versions of Kubernetes, with spaces between; all that the repository has")
 		dist      = flags.String("dist", os.Getenv("RELEASE_DIST"), "folder of a release; release/dist")
@@ -65,7 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = checkCommand(*root, *version, *manifests, stdout)
 	case "dist":
 		err = distCommand(distOptions{
-			root: *root, version: *version, images: *images, manifests: *manifests, bom: *bom, out: *out,
+			root: *root, version: *version, images: *images, manifests: *manifests, bom: *bom, lib: *lib, out: *out,
 			minors: strings.Fields(*minors),
 		}, stdout)
 	case "sign":

@@ -137,6 +137,7 @@ func (r *repo) build(version string) {
 	   "purl": "pkg:maven/org.example/library@1.0?type=jar", "hashes": [{"alg": "SHA-256", "content": "%x"}]},
 	  {"type": "library", "bom-ref": "pkg:maven/org.xerial/sqlite-jdbc@3", "name": "sqlite-jdbc", "version": "3",
 	   "hashes": [{"alg": "SHA-256", "content": "%x"}]}]}`, sum, sha256.Sum256(sqliteJar())))
+	r.write("build/lib/sqlite-jdbc-3.jar", string(sqliteJar()))
 }
 
 func (r *repo) buildManifests(version string) {
@@ -239,16 +240,18 @@ func (r *repo) writeLayout(name string, top descriptor, blobs map[string][]byte)
 func serverLayers(arch string) []map[string]tarFile {
 	return []map[string]tarFile{
 		{
-			"java/bin/java":            {content: "\x7fELF java of " + arch, mode: 0o755},
-			"java/lib/server/libjvm":   {content: "\x7fELF jvm of " + arch},
-			"java/lib/link":            {link: "server/libjvm"},
-			"java/release":             {content: "IMPLEMENTOR=\"A maker\"\nJAVA_VERSION=\"25.0.3\"\nJAVA_RUNTIME_VERSION=\"25.0.3+9-LTS\"\n"},
-			"lib/libc.so.6":            {content: "\x7fELF GNU C Library (A system 2.36-9) stable release version 2.36.\n"},
-			"etc/passwd":               {content: "harikube:x:65532:65532::/data:/none\n"},
-			"harikube/lib/library.jar": {content: string(libraryJar())},
+			"java/bin/java":               {content: "\x7fELF java of " + arch, mode: 0o755},
+			"java/lib/server/libjvm":      {content: "\x7fELF jvm of " + arch},
+			"java/lib/link":               {link: "server/libjvm"},
+			"java/release":                {content: "IMPLEMENTOR=\"A maker\"\nJAVA_VERSION=\"25.0.3\"\nJAVA_RUNTIME_VERSION=\"25.0.3+9-LTS\"\n"},
+			"lib/libc.so.6":               {content: "\x7fELF GNU C Library (A system 2.36-9) stable release version 2.36.\n"},
+			"var/lib/dpkg/status.d/libc6": {content: "Package: libc6\nVersion: 2.36-9+deb12u14\nArchitecture: " + arch + "\n"},
+			"etc/passwd":                  {content: "harikube:x:65532:65532::/data:/none\n"},
+			"harikube/lib/library.jar":    {content: string(libraryJar())},
 		},
 		{
-			"harikube/lib/sqlite-jdbc-3.jar":   {content: string(sqliteJar())},
+			"harikube/lib/sqlite-jdbc-3.jar":   {content: string(zipped(map[string]string{"org/sqlite/JDBC.class": "the driver"}))},
+			"harikube/lib/libsqlitejdbc.so":    {content: "\x7fELF sqlite of " + arch},
 			"harikube/lib/harikube-server.jar": {content: string(zipped(map[string]string{"io/harikube/cli/Main.class": "the server"}))},
 		},
 	}
@@ -258,6 +261,7 @@ var libraryJar = sync.OnceValue(func() []byte { return zipped(map[string]string{
 
 var sqliteJar = sync.OnceValue(func() []byte {
 	return zipped(map[string]string{
+		"org/sqlite/JDBC.class":                     "the driver",
 		sqliteFolders["amd64"] + "libsqlitejdbc.so": "\x7fELF sqlite of amd64",
 		sqliteFolders["arm64"] + "libsqlitejdbc.so": "\x7fELF sqlite of arm64",
 	})
@@ -345,7 +349,7 @@ func must(t *testing.T, err error) {
 // options are those of `make release-dist`.
 func (r *repo) options(version string) distOptions {
 	return distOptions{
-		root: r.root, version: version, images: "build/images", manifests: "build/manifests", bom: "build/bom.json", out: "release/dist",
+		root: r.root, version: version, images: "build/images", manifests: "build/manifests", bom: "build/bom.json", lib: "build/lib", out: "release/dist",
 	}
 }
 
