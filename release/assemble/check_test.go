@@ -194,8 +194,8 @@ func TestSecretsInTheTree(t *testing.T) {
 		"a key in JSON":          {`{"key": "` + strings.ReplaceAll(keyFile, "\n", `\n`) + `"}`, "has a private key"},
 		"a key with CRLF":        {strings.ReplaceAll(keyFile, "\n", "\r\n"), "has a private key"},
 		"a key in YAML":          {"key: |\n    " + strings.ReplaceAll(keyFile, "\n", "\n    "), "has a private key"},
-		"a key in an archive":    {string(gzipped(tarred(map[string]tarFile{"x": {content: keyFile}}))), "a file!x has a private key"},
-		"a key in a zip":         {string(zipped(map[string]string{"x/y": keyFile})), "a file!x/y has a private key"},
+		"a key in an archive":    {string(gzipped(tarred(map[string]tarFile{"x": {content: keyFile}}))), "a file!x, line 1, has a private key"},
+		"a key in a zip":         {string(zipped(map[string]string{"x/y": keyFile})), "a file!x/y, line 1, has a private key"},
 		"a key compressed":       {string(gzipped([]byte(keyFile))), "has a private key"},
 		"a key after a zero":     {"\x00\x00" + keyFile, "has a private key"},
 		"a token":                {"curl -H 'Authorization: Bearer " + token + "'", "has a token of GitHub"},
@@ -236,7 +236,7 @@ func TestSecretsInTheTree(t *testing.T) {
 		r := newRepo(t)
 		must(t, os.Symlink("https://a:"+"hunter2hunter2@host.example", r.path("link")))
 		r.commit("A link")
-		wantFault(t, checkOf(r, testVersion), "link has a password in a URL")
+		wantFault(t, checkOf(r, testVersion), "link, line 1, has a password in a URL")
 	})
 	t.Run("where a link leads", func(t *testing.T) {
 		r := newRepo(t)
@@ -251,7 +251,7 @@ func TestSecretsInTheTree(t *testing.T) {
 		r.write(".gitattributes", "* export-ignore\n")
 		r.write("x", testKey)
 		r.commit("A file")
-		wantFault(t, checkOf(r, testVersion), "x has a private key")
+		wantFault(t, checkOf(r, testVersion), "x, line 1, has a private key")
 	})
 }
 
@@ -260,8 +260,9 @@ func TestSecretsThatAreAllowed(t *testing.T) {
 	r.write("tests/key.pem", testKey)
 	r.commit("A key of a test")
 	err := checkOf(r, testVersion)
-	wantFault(t, err, "tests/key.pem has a private key")
-	_, line, _ := strings.Cut(err.Error(), "takes the line: ")
+	wantFault(t, err, "tests/key.pem, line 1, has a private key")
+	_, line, _ := strings.Cut(err.Error(), " takes the line «")
+	line, _, _ = strings.Cut(line, "»")
 	r.write(allowedFile, "# What a test needs.\n\n"+line+"\n")
 	r.commit("It is allowed")
 	must(t, checkOf(r, testVersion))
@@ -269,7 +270,7 @@ func TestSecretsThatAreAllowed(t *testing.T) {
 	// Another secret in the same file is not.
 	r.write("tests/key.pem", testKey+"https://a:"+"hunter2hunter2@host.example/\n")
 	r.commit("More")
-	wantFault(t, checkOf(r, testVersion), "tests/key.pem has a password in a URL")
+	wantFault(t, checkOf(r, testVersion), "tests/key.pem, line 6, has a password in a URL")
 	r.write(allowedFile, "tests/key.pem\n")
 	r.commit("A file is allowed")
 	wantFault(t, checkOf(r, testVersion), "release/secrets-allowed, line 1: a line is a fingerprint")
@@ -283,10 +284,10 @@ func TestSecretsInWhatWasBuilt(t *testing.T) {
 	}{
 		"a manifest": {func(r *repo) {
 			r.write("build/manifests/monitoring/x.yaml", "url: https://a:"+"hunter2hunter2@h.example\n")
-		}, []string{"monitoring-x.yaml has a password in a URL"}},
+		}, []string{"monitoring-x.yaml, line 1, has a password in a URL"}},
 		"a chart": {func(r *repo) {
 			r.write("build/manifests/chart/harikube-v0.2.0.tgz", string(gzipped(tarred(map[string]tarFile{"harikube/values.yaml": {content: testKey}}))))
-		}, []string{"harikube-v0.2.0.tgz!harikube/values.yaml has a private key"}},
+		}, []string{"harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key"}},
 		"a layer": {func(r *repo) {
 			r.image(imageOf{
 				name: "harikube", ref: testRegistry + "/harikube:v0.2.0", version: "v0.2.0", layers: func(arch string) []map[string]tarFile {
@@ -305,8 +306,8 @@ func TestSecretsInWhatWasBuilt(t *testing.T) {
 				},
 			})
 		}, []string{
-			"harikube-image-v0.2.0-linux-amd64.tar!blobs/sha256/", "harikube-server-v0.2.0.tar.gz!", "harikube-server-v0.2.0-linux-amd64.tar.gz!",
-			"harikube-server-v0.2.0-linux-arm64.tar.gz!",
+			"harikube-image-v0.2.0-linux-amd64.tar!blobs/sha256/", "harikube-image-v0.2.0-linux-arm64.tar!blobs/sha256/",
+			"harikube-server-v0.2.0.tar.gz!", "harikube-server-v0.2.0-linux-amd64.tar.gz!", "harikube-server-v0.2.0-linux-arm64.tar.gz!",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

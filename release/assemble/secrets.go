@@ -5,8 +5,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +91,7 @@ func noPassword(found []byte) bool {
 // finding is something that looks like a secret. It is never shown, only where it is.
 type finding struct {
 	where, what string
+	line        int    // of a text, from 1
 	fingerprint string // of what was found, so that the same thing is allowed wherever it is, and nothing else beside it
 }
 
@@ -127,11 +126,10 @@ const (
 	deepestArchive = 6
 )
 
-func (s *scanner) found(where, what string, secret []byte) {
-	sum := sha256.Sum256(secret)
-	fingerprint := hex.EncodeToString(sum[:8])
-	if !s.allowed[fingerprint] {
-		s.findings = append(s.findings, finding{where, what, fingerprint})
+func (s *scanner) found(where, what string, line int, secret []byte) {
+	f := finding{where, what, line, sha256Of(secret)[:16]}
+	if !s.allowed[f.fingerprint] {
+		s.findings = append(s.findings, f)
 	}
 }
 
@@ -142,7 +140,7 @@ func (s *scanner) content(where string, content []byte) error {
 
 func (s *scanner) contentAt(where string, content []byte, depth int) error {
 	if secretNames.MatchString(where) {
-		s.found(where, "a file of secrets, by its name", content)
+		s.found(where, "a file of secrets, by its name", 0, content)
 	}
 	if depth > deepestArchive {
 		return fmt.Errorf("%s is an archive in too many others to be looked at.", printable(where))
@@ -181,7 +179,11 @@ func (s *scanner) text(where string, content []byte) {
 					secret := window[found[0]:found[1]]
 					at = max(at, from+found[1])
 					if r.harmless == nil || !r.harmless(secret) {
-						s.found(where, r.what, secret)
+						line := 0
+						if !program {
+							line = 1 + bytes.Count(content[:from+found[0]], []byte("\n"))
+						}
+						s.found(where, r.what, line, secret)
 					}
 				}
 			}
@@ -302,8 +304,12 @@ func (s *scanner) err() error {
 			f.add("%d more things look like secrets.", len(s.findings)-i)
 			break
 		}
-		f.add("%s has %s. If it is none, %s takes the line: %s %s", printable(found.where), found.what, allowedFile, found.fingerprint,
-			printable(found.where))
+		where := printable(found.where)
+		if found.line > 0 {
+			where += fmt.Sprintf(", line %d,", found.line)
+		}
+		f.add("%s has %s. If it is none, %s takes the line «%s %s».", where, found.what, allowedFile, found.fingerprint,
+			path.Base(printable(found.where)))
 	}
 	return f.err()
 }
