@@ -183,7 +183,7 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
 .PHONY: format
 format: ## Formats all sources.
 	@$(with_jdk) $(mvn) -q spotless:apply
--include e2e/*.mk bench/*.mk images/*.mk manifests/*.mk release/*.mk
+	@gofmt -w e2e images bench manifests release
 
 .PHONY: clean
 clean: ## Removes everything that was built, and the data of `make run`.
