@@ -66,7 +66,7 @@ push-signatures: $(assemble) ## Puts the images' signatures beside the images in
 
 # ---- Test --------------------------------------------------------------------------------------
 
-test_parts += test-release
+test_long_parts += test-release
 test_long_parts += test-release-twice test-cosign
 
 release_tests = go test -C release/assemble -count=1 -json
