@@ -52,25 +52,27 @@ $(IMAGES)/architectures: FORCE
 .PHONY: FORCE
 FORCE:
 
-# $(1): the module, $(2): the folder of the work, $(3): the architecture, $(4): the name, $(5): the archive.
+# $(1): the module, $(2): the folder of the work, $(3): the architecture, $(4): the name, $(5): the archive, $(6): more.
 define jib
 @mkdir -p $(2)/classes
 @$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar \
   -Dimage.work='$(abspath $(2))' -Dimage.architecture=$(3) -Dimage.name='$(4)' -Dimage.version='$(VERSION)' \
   -Dimage.revision='$(image_revision)' -Dimage.created='$(image_created)' -Dimage.source='$(SOURCE_URL)' \
-  -Dimage.licence='$(LICENCE)' -Dimage.kubernetes='$(kubernetes_version)'
+  -Dimage.licence='$(LICENCE)' -Dimage.kubernetes='$(kubernetes_version)' $(6)
 @$(image) finish -name '$(4)' $(2)/image.tar $(5)
 @rm -f $(2)/image.tar
 endef
 
 images_poms := images/pom.xml images/harikube/pom.xml images/kubernetes/pom.xml
+class_archive := /harikube/harikube.jsa
 harikube_work = $(IMAGES)/work/harikube-$*
 kubernetes_work = $(IMAGES)/work/kubernetes-$(K8S)-$*
 
 $(IMAGES)/harikube-linux-%.tar: $(lib)/harikube-server.jar $(image) $(IMAGES)/labels $(images_poms) $(wildcard images/harikube/*)
 	@echo "Image of the server for $*: laying out (30 seconds), packing (20 seconds)"
 	@$(with_jdk) images/harikube/stage $* $(VERSION) $(lib) $(harikube_work)
-	$(call jib,harikube,$(harikube_work),$*,$(harikube_image),$@)
+	$(call jib,harikube,$(harikube_work),$*,$(harikube_image),$@,$$( \
+	  test ! -f $(harikube_work)/layers/server$(class_archive) || echo -Dimage.share=-XX:SharedArchiveFile=$(class_archive)))
 
 $(IMAGES)/harikube.tar: $(ARCHITECTURES:%=$(IMAGES)/harikube-linux-%.tar) $(IMAGES)/architectures
 	@$(image) join -name '$(harikube_image)' $@ $(filter %.tar,$^)

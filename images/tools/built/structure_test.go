@@ -60,7 +60,6 @@ var structures = map[string]structure{
 		archive: kubernetesArchive,
 		most:    120_000_000,
 		user:    "65534:65534",
-		open:    []string{"tmp"},
 		files: map[string]bool{
 			`etc/(passwd|group|nsswitch\.conf)`: false,
 			`bin/(cp|certificates)`:             true,
@@ -124,6 +123,9 @@ func TestTheServersEntryPointNamesWhatAJvmWouldChoose(t *testing.T) {
 			if !slices.Contains(entry, option) {
 				t.Errorf("the entry point has no %s", option)
 			}
+		}
+		if slices.Contains(entry, "-XX:SharedArchiveFile=/harikube/harikube.jsa") != (architecture == host) {
+			t.Errorf("for %s the entry point is %q", architecture, entry)
 		}
 	}
 }
