@@ -88,8 +88,13 @@ func (m manifest) lifetime(t *testing.T) {
 		t.Errorf("applied again by server-side apply, there are %v, and were %v", second, first)
 	}
 	m.Do(t, "apply", "--warnings-as-errors", "-f", file)
-	if again := m.Do(t, "apply", "--warnings-as-errors", "-f", file); strings.Contains(again, "configured") || strings.Contains(again, "created") {
+	first = m.versions(t, file)
+	// kubectl says "configured" of some that stay as they are.
+	if again := m.Do(t, "apply", "--warnings-as-errors", "-f", file); strings.Contains(again, "created") {
 		t.Errorf("applied again: %s", again)
+	}
+	if second := m.versions(t, file); !maps.Equal(first, second) {
+		t.Errorf("applied again, there are %v, and were %v", second, first)
 	}
 	m.Until(t, kubectl.Is("harikube-0"), "-n", "harikube", "get", "pods", "-l", "app=vcluster,release=harikube", "-o", "jsonpath={.items[*].metadata.name}")
 
@@ -102,8 +107,10 @@ func (m manifest) lifetime(t *testing.T) {
 		t.Run("PostgreSQL to try", m.tryPostgres)
 	}
 
-	m.Do(t, "delete", "--timeout=60s", "-f", file)
-	for _, kind := range []string{"namespaces", "clusterroles", "clusterrolebindings", "persistentvolumes"} {
+	m.Do(t, "delete", "--wait=false", "-f", file)
+	m.Until(t, kubectl.Is(""), "-n", "harikube", "get", "statefulsets,pods", "-o", "name")
+	m.Until(t, func(names string) bool { return !strings.Contains(names, "harikube") }, "get", "namespaces", "-o", "name")
+	for _, kind := range []string{"clusterroles", "clusterrolebindings", "persistentvolumes"} {
 		if left := m.Do(t, "get", kind, "-o", "name"); strings.Contains(left, "harikube") {
 			t.Errorf("there is left %s", left)
 		}

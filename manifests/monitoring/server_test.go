@@ -78,7 +78,7 @@ func (s *server) stop() {
 }
 
 func (s *server) etcdctl(input string, args ...string) (string, error) {
-	command := exec.Command(filepath.Join(bin, "etcdctl"), append([]string{"--endpoints=" + s.address}, args...)...)
+	command := exec.Command(filepath.Join(bin, "etcdctl"), append([]string{"--endpoints=" + s.address, "--command-timeout=1m"}, args...)...)
 	command.Stdin = strings.NewReader(input)
 	out, err := command.CombinedOutput()
 	return string(out), err
