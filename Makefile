@@ -57,7 +57,7 @@ $(lib)/find-jdk: $(launcher)/find-jdk
 kubernetes: build/kubernetes/$(K8S)/.built ## The patched Kubernetes alone. K8S=1.37, 1.36, 1.35 or 1.34, as for all that runs it.
 	@mkdir -p $(bin) && ln -f build/kubernetes/$(K8S)/bin/* $(bin)/
 
-build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
+build/kubernetes/$(K8S)/.built: images/kubernetes/build images/kubernetes/compile $(wildcard images/kubernetes/$(K8S)/go.* \
     images/kubernetes/cmd/*/*.go patches/kubernetes-v$(K8S).patch)
 	@images/kubernetes/build $(K8S) $(@D)
 	@touch $@
@@ -66,7 +66,7 @@ build/kubernetes/$(K8S)/.built: images/kubernetes/build $(wildcard images/kubern
 kubernetes-unpatched: build/kubernetes/$(K8S)-unpatched/.built ## Kubernetes as it is, to compare with. K8S=
 	@mkdir -p $(bin)/unpatched && ln -f build/kubernetes/$(K8S)-unpatched/bin/* $(bin)/unpatched/
 
-build/kubernetes/$(K8S)-unpatched/.built: images/kubernetes/build $(wildcard images/kubernetes/$(K8S)/go.* \
+build/kubernetes/$(K8S)-unpatched/.built: images/kubernetes/build images/kubernetes/compile $(wildcard images/kubernetes/$(K8S)/go.* \
     images/kubernetes/cmd/kube-*/*.go)
 	@images/kubernetes/build $(K8S) $(@D) unpatched
 	@touch $@
@@ -183,10 +183,10 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
 .PHONY: format
 format: ## Formats all sources.
 	@$(with_jdk) $(mvn) -q spotless:apply
-	@gofmt -w e2e images bench manifests
+	@gofmt -w e2e images bench manifests release
 
 .PHONY: clean
 clean: ## Removes everything that was built, and the data of `make run`.
 	rm -rf build server/target target
 
--include e2e/*.mk bench/*.mk manifests/*.mk
+-include e2e/*.mk bench/*.mk images/*.mk manifests/*.mk release/*.mk

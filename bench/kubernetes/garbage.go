@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -103,14 +104,20 @@ func (c *cluster) fan(ctx context.Context, store *clientv3.Client, system string
 	if !labelled {
 		pause(ctx, 45*time.Second) // the controller manager looks for new kinds every 30 s
 	}
-	if err := until(ctx, func() error { // each new dependent is looked at
-		left, err := c.StoreMetric(ctx, "harikube_gc_ready")
-		if err == nil && left > 0 {
-			err = fmt.Errorf("%.0f objects are to be looked at", left)
+	// Each new dependent is looked at: fewer are left with each minute.
+	for last := math.Inf(1); last > 0; {
+		if err := until(ctx, func() error {
+			left, err := c.StoreMetric(ctx, "harikube_gc_ready")
+			if err == nil && left >= last {
+				err = fmt.Errorf("%.0f objects are to be looked at, and none was for a minute", left)
+			}
+			if err == nil {
+				last = left
+			}
+			return err
+		}); err != nil {
+			return f, err
 		}
-		return err
-	}); err != nil {
-		return f, err
 	}
 	quiet := writeBeside(ctx, store)
 	pause(ctx, quietFor)

@@ -5,6 +5,7 @@ import io.harikube.ops.GrpcMetrics;
 import io.harikube.ops.Metrics;
 import io.harikube.ops.OpsServer;
 import io.harikube.ops.Version;
+import io.harikube.sql.Admission;
 import io.harikube.sql.Endpoint;
 import io.harikube.sql.OpenException;
 import io.harikube.sql.SqlOptions;
@@ -78,6 +79,10 @@ final class RunningServer implements AutoCloseable {
           (options.trustedCaFile != null ? "--trusted-ca-file" : "An https:// listen address")
               + " needs --server-cert-file and --server-key-file.");
     }
+    OwnerFile owner =
+        options.ownerFile == null
+            ? null
+            : OwnerFile.read(options.ownerFile, endpoint, options.acceptStore);
     OpsServer ops = bindOps(options, tls ? pem : null);
     ExpiryWatch expiry =
         new ExpiryWatch(
@@ -91,8 +96,14 @@ final class RunningServer implements AutoCloseable {
 
     // A quarter is for small answers, which so never wait for large ones.
     MemoryBudget budget = new MemoryBudget(answerBytes(options), answerBytes(options) / 4);
-    Store store = parts.opener().open(sqlOptions(options, endpoint), parts.clock(), metrics);
+    Admission admission = owner == null ? Admission.ANY : owner.admission();
+    Store store =
+        parts.opener().open(sqlOptions(options, endpoint, admission), parts.clock(), metrics);
     add(store);
+    if (owner != null) {
+      owner.opened(store);
+      add(owner);
+    }
     var _ = store.ended().thenAccept(ended::complete);
     metrics.observe(
         store,
@@ -178,7 +189,8 @@ final class RunningServer implements AutoCloseable {
     }
   }
 
-  private static SqlOptions sqlOptions(ServerOptions options, Endpoint endpoint) {
+  private static SqlOptions sqlOptions(
+      ServerOptions options, Endpoint endpoint, Admission admission) {
     SqlOptions defaults = SqlOptions.of(endpoint);
     int open = options.maxOpenConnections;
     return new SqlOptions(
@@ -195,7 +207,8 @@ final class RunningServer implements AutoCloseable {
         defaults.minLeaseTtl(),
         new SqlOptions.Pool(
             idle(options), options.connectionMaxIdleTime, options.connectionMaxLifetime),
-        server(options));
+        server(options),
+        admission);
   }
 
   /** A number for this server, the same after a restart: of its host, its address and its name. */

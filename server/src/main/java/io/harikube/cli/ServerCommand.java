@@ -66,6 +66,9 @@ final class ServerCommand implements Callable<Integer> {
     if (options.gcAdopt && options.gc == Mode.OFF) {
       throw wrong("--gc-adopt needs --gc=on, or --gc=dry-run to see what would be deleted");
     }
+    if (options.acceptStore && options.ownerFile == null) {
+      throw wrong("--accept-store needs --owner-file");
+    }
     Logging.configure(options.logFormat, options.debug);
     RunningServer server = new RunningServer();
     Thread hook = new Thread(() -> shutDown(server), "shutdown");

@@ -25,6 +25,19 @@ final class ServerOptions {
   @Mixin DatastoreOptions datastore = new DatastoreOptions();
 
   @Option(
+      names = "--owner-file",
+      paramLabel = "<file>",
+      description =
+          "A file that keeps which store was used last; the server refuses to go on with another one,"
+              + " or with an empty one.")
+  @Nullable Path ownerFile;
+
+  @Option(
+      names = "--accept-store",
+      description = "Go on with whatever store is found, and keep that one in --owner-file.")
+  boolean acceptStore;
+
+  @Option(
       names = "--server-cert-file",
       paramLabel = "<file>",
       description = "The certificate that etcd clients are shown, with its chain.")

@@ -29,7 +29,8 @@ final class BatchTasks implements TaskRules.Sink {
 
   /**
    * The ids that were given last. None is given twice, also if its task is done: whoever has read
-   * the task before that would take the new one for it.
+   * the task before that would take the new one for it. So the last one is asked for before any
+   * task is written or removed.
    */
   static final class Ids {
     private long last;
@@ -139,6 +140,23 @@ final class BatchTasks implements TaskRules.Sink {
     }
     insert.executeBatch();
     ids.given(id);
+  }
+
+  /** Removes tasks that are done. */
+  void remove(Session session, List<Long> done) throws SQLException {
+    ids.last(session);
+    PreparedStatement delete = session.prepare("DELETE FROM task WHERE id = ?");
+    for (long id : done) {
+      delete.setLong(1, id);
+      delete.addBatch();
+    }
+    delete.executeBatch();
+  }
+
+  /** Removes all tasks. */
+  void clear(Session session) throws SQLException {
+    ids.last(session);
+    session.prepare("DELETE FROM task").executeUpdate();
   }
 
   private void wake(Session session) throws SQLException {

@@ -62,6 +62,7 @@ final class PostgresDialect implements Dialect {
   static final int CONNECT_SECONDS = 5;
 
   private final Endpoint.Postgres endpoint;
+  private final Admission admission;
   private final PostgresConnector connector;
   private final PostgresWatch watch;
   private final CheckedReaders readers;
@@ -74,6 +75,7 @@ final class PostgresDialect implements Dialect {
 
   PostgresDialect(SqlOptions options, StoreMetrics metrics) {
     this.endpoint = (Endpoint.Postgres) options.endpoint();
+    this.admission = options.admission();
     this.connector = new PostgresConnector(endpoint);
     this.watch = new PostgresWatch(connector);
     Lender pool = new PostgresPool(connector, watch, options);
@@ -103,7 +105,7 @@ final class PostgresDialect implements Dialect {
 
   @Override
   public void prepare() throws OpenException {
-    new PostgresStart(this, endpoint, connector).prepare();
+    new PostgresStart(this, endpoint, connector, admission).prepare();
   }
 
   @Override

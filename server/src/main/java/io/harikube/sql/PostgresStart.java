@@ -24,17 +24,23 @@ final class PostgresStart {
   private final PostgresDialect dialect;
   private final Endpoint.Postgres endpoint;
   private final PostgresConnector connector;
+  private final Admission admission;
 
-  PostgresStart(PostgresDialect dialect, Endpoint.Postgres endpoint, PostgresConnector connector) {
+  PostgresStart(
+      PostgresDialect dialect,
+      Endpoint.Postgres endpoint,
+      PostgresConnector connector,
+      Admission admission) {
     this.dialect = dialect;
     this.endpoint = endpoint;
     this.connector = connector;
+    this.admission = admission;
   }
 
   void prepare() throws OpenException {
     try (Connection connection = connector.open(PostgresDialect.CONNECT_SECONDS);
         Session session = new Session(connection, ManyValues.Array::new)) {
-      Schema.check(dialect, session);
+      Schema.check(dialect, session, admission);
       refuseBadPooling(connection);
       return;
     } catch (SQLException e) {
@@ -42,6 +48,7 @@ final class PostgresStart {
         throw new OpenException("cannot connect to " + endpoint + ": " + e.getMessage(), e);
       }
     }
+    admission.admit(null);
     try (Connection connection =
             connector.open(endpoint.urlOf("postgres"), PostgresDialect.CONNECT_SECONDS);
         Statement statement = connection.createStatement()) {

@@ -146,7 +146,7 @@ public final class Restore {
                   + SqlStore.name(options.endpoint())
                   + " already holds a store: restore into an empty one");
         }
-        Schema.migrate(dialect, target);
+        Schema.migrate(dialect, target, options.admission());
         StoreCopy.update(target, state);
         for (long from = 0; from >= 0; ) {
           LogPages.Page page = LogPages.read(source, LogPages.Scan.of(from, end));

@@ -61,33 +61,39 @@ final class Schema {
   /**
    * Brings the database to {@link #VERSION}; the session is in a transaction, which the caller
    * ends.
+   *
+   * @return what {@code admission} knows of the store
    */
-  static void migrate(Dialect dialect, Session session) throws SQLException, OpenException {
+  static long migrate(Dialect dialect, Session session, Admission admission)
+      throws SQLException, OpenException {
     boolean there = dialect.hasSchema(session);
-    check(dialect, session);
+    long known = check(dialect, session, admission);
     if (!there) {
       for (String statement : dialect.schema()) {
         session.execute(statement);
       }
       insertMeta(session);
-      return;
+      return known;
     }
     upgrade(dialect, session, (int) version(session));
+    return known;
   }
 
   /**
-   * Looks whether the database is empty or holds a store of this version or an older one. Changes
-   * nothing.
+   * Looks whether the database is empty or holds a store of this version or an older one, and one
+   * that is let in. Changes nothing.
    *
+   * @return what {@code admission} knows of the store
    * @throws OpenException what it holds instead
    */
-  static void check(Dialect dialect, Session session) throws SQLException, OpenException {
+  static long check(Dialect dialect, Session session, Admission admission)
+      throws SQLException, OpenException {
     List<String> tables = dialect.tables(session);
     if (!tables.contains("meta")) {
       if (!tables.isEmpty()) {
         throw new OpenException(foreign(tables));
       }
-      return;
+      return admission.admit(null);
     }
     long version = version(session);
     if (version > VERSION) {
@@ -107,6 +113,18 @@ final class Schema {
     if (!missing.isEmpty()) {
       throw new OpenException(
           "the database holds a damaged store: it has no table \"" + missing.getFirst() + "\"");
+    }
+    return admission.admit(found(session));
+  }
+
+  /** What every version says of a store. */
+  private static Admission.Found found(Session session) throws SQLException {
+    try (Statement statement = session.connection().createStatement();
+        ResultSet rows = statement.executeQuery("SELECT cluster_id, revision FROM meta")) {
+      if (!rows.next()) {
+        throw new SQLException("the table meta is empty");
+      }
+      return new Admission.Found(rows.getLong(1), rows.getLong(2));
     }
   }
 

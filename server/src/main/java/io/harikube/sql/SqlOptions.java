@@ -19,6 +19,7 @@ import java.time.Duration;
  * @param pool how connections to a database server are kept
  * @param server says which server this is, also after a restart: one whose database another server
  *     has taken does not take it back as long as that one lives; 0 for one that nothing is known of
+ * @param admission says whether the store that is found is the one that is wanted
  */
 public record SqlOptions(
     Endpoint endpoint,
@@ -31,9 +32,10 @@ public record SqlOptions(
     Duration slowQuery,
     int minLeaseTtl,
     Pool pool,
-    long server) {
+    long server,
+    Admission admission) {
 
-  /** Of a server that nothing is known of. */
+  /** Of a server that nothing is known of, and that takes any store. */
   public SqlOptions(
       Endpoint endpoint,
       int readers,
@@ -56,7 +58,8 @@ public record SqlOptions(
         slowQuery,
         minLeaseTtl,
         pool,
-        0);
+        0,
+        Admission.ANY);
   }
 
   /**
@@ -71,6 +74,15 @@ public record SqlOptions(
 
   /** The same for another server. */
   public SqlOptions as(long otherServer) {
+    return with(otherServer, admission);
+  }
+
+  /** The same for certain stores. */
+  public SqlOptions admitting(Admission stores) {
+    return with(server, stores);
+  }
+
+  private SqlOptions with(long otherServer, Admission stores) {
     return new SqlOptions(
         endpoint,
         readers,
@@ -82,7 +94,8 @@ public record SqlOptions(
         slowQuery,
         minLeaseTtl,
         pool,
-        otherServer);
+        otherServer,
+        stores);
   }
 
   /** The defaults. */

@@ -1,6 +1,5 @@
 package io.harikube.sql;
 
-import io.harikube.log.RareLine;
 import io.harikube.store.AttributeName;
 import io.harikube.store.AttributeReader;
 import io.harikube.store.Attributes;
@@ -23,33 +22,18 @@ import io.harikube.store.Txn;
 import java.io.IOException;
 import java.security.SecureRandom;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-import org.slf4j.event.Level;
 
 /** A store in a relational database. */
 public final class SqlStore implements Store {
-  private static final Logger LOG = LoggerFactory.getLogger(SqlStore.class);
-  private static final RareLine DEPOSED =
-      new RareLine(
-          LOG,
-          Level.WARN,
-          Duration.ofMinutes(1),
-          "another server has taken the database over from this one, and lives: this one starts when"
-              + " that one has ended");
-  private static final long DEPOSED_MILLIS = 500;
-
   private final Dialect dialect;
   private final Writer writer;
   private final SqlFailures failures;
@@ -143,7 +127,7 @@ public final class SqlStore implements Store {
       dialect.prepare();
       Session session = dialect.connectWriter();
       long writerId = new SecureRandom().nextLong();
-      Meta meta = take(dialect, session, writerId, options.server());
+      Meta meta = Takeover.run(dialect, session, writerId, options);
       SqlStore store =
           new SqlStore(dialect, session, writerId, meta, options, clock, metrics, reader, rules);
       store.writer.onJump(store::jumped);
@@ -159,36 +143,6 @@ public final class SqlStore implements Store {
       dialect.close();
       throw new OpenException(
           "cannot open the database " + name(options.endpoint()) + ": " + e.getMessage(), e);
-    }
-  }
-
-  /** Brings the schema up to date and makes this server the writer; what fails is undone. */
-  private static Meta take(Dialect dialect, Session session, long writerId, long server)
-      throws SQLException, OpenException {
-    boolean taken = false;
-    try {
-      while (true) {
-        dialect.begin(session);
-        Schema.migrate(dialect, session);
-        long other = Epochs.deposedBy(session, server);
-        if (other == 0 || !dialect.lives(session, other)) {
-          Meta meta = Epochs.take(session, writerId, server);
-          dialect.showLife(session, writerId);
-          dialect.commit(session);
-          taken = true;
-          return meta;
-        }
-        dialect.rollback(session);
-        DEPOSED.write();
-        TimeUnit.MILLISECONDS.sleep(DEPOSED_MILLIS);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new OpenException("the start was given up", e);
-    } finally {
-      if (!taken) {
-        session.close();
-      }
     }
   }
 

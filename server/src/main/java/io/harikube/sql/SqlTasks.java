@@ -185,7 +185,7 @@ final class SqlTasks implements Tasks {
           if (!isParked(batch.session(), task)) {
             park(batch, task);
           } else if (task.id() != 0) {
-            remove(batch.session(), List.of(task.id()));
+            batch.tasks().remove(batch.session(), List.of(task.id()));
           }
         });
   }
@@ -276,22 +276,13 @@ final class SqlTasks implements Tasks {
 
   @Override
   public CompletableFuture<Void> clear() {
-    return submit(batch -> batch.session().prepare("DELETE FROM task").executeUpdate());
+    return submit(batch -> batch.tasks().clear(batch.session()));
   }
 
   @Override
   public CompletableFuture<Void> done(Collection<Long> ids) {
     List<Long> all = List.copyOf(ids);
-    return submit(batch -> remove(batch.session(), all));
-  }
-
-  private static void remove(Session session, List<Long> ids) throws SQLException {
-    PreparedStatement delete = session.prepare("DELETE FROM task WHERE id = ?");
-    for (long id : ids) {
-      delete.setLong(1, id);
-      delete.addBatch();
-    }
-    delete.executeBatch();
+    return submit(batch -> batch.tasks().remove(batch.session(), all));
   }
 
   private interface Change {

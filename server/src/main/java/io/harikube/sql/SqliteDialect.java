@@ -51,6 +51,7 @@ final class SqliteDialect implements Dialect {
   private static final int BUSY_MILLIS = 10_000;
   private static final int PROBE_MILLIS = 2_000;
 
+  private final Admission admission;
   private final SqliteFile file;
   private final SqliteConnector connector;
   private final CheckedReaders readers;
@@ -63,6 +64,7 @@ final class SqliteDialect implements Dialect {
   private boolean started;
 
   SqliteDialect(SqlOptions options, StoreMetrics metrics) {
+    this.admission = options.admission();
     this.file = new SqliteFile(((Endpoint.Sqlite) options.endpoint()).file());
     this.connector = new SqliteConnector(file);
     Lender forRanges =
@@ -88,7 +90,7 @@ final class SqliteDialect implements Dialect {
   public void prepare() throws OpenException {
     file.take();
     try (Session session = connector.open(BUSY_MILLIS)) {
-      Schema.check(this, session);
+      Schema.check(this, session, admission);
       SqliteConnector.setUp(session);
     } catch (SQLException e) {
       throw new OpenException("cannot open the database " + file.path() + ": " + e.getMessage(), e);

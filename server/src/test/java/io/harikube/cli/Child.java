@@ -122,6 +122,12 @@ final class Child implements AutoCloseable {
     return lines;
   }
 
+  /** Waits until it ends by itself; its exit code. */
+  int ended() throws InterruptedException {
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    return process.exitValue();
+  }
+
   /** Kills it, and waits until it is gone. */
   void kill9() throws InterruptedException {
     process.destroyForcibly();

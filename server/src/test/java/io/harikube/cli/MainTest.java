@@ -75,6 +75,7 @@ class MainTest {
         "server --gc=off --gc-adopt"
             + " | --gc-adopt needs --gc=on, or --gc=dry-run to see what would be deleted; see"
             + " harikube help server.",
+        "server --accept-store | --accept-store needs --owner-file; see harikube help server.",
         "server --compact-min-retain=-1"
             + " | --compact-min-retain has to be 0 or greater; see harikube help server.",
         "server --max-txn-ops=x | Invalid value for option '--max-txn-ops': 'x' is not an int;"

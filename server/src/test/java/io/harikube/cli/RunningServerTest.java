@@ -155,6 +155,15 @@ class RunningServerTest {
         PORT,
         OPS,
         "--datastore-password-file=/none");
+    refused(
+        "The file "
+            + file
+            + " of --owner-file is something else than what a server writes there: name another, or"
+            + " delete it.",
+        PORT,
+        OPS,
+        "--owner-file=" + file,
+        "--accept-store");
   }
 
   @Test

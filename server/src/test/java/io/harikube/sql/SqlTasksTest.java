@@ -104,4 +104,25 @@ final class SqlTasksTest {
     Await.answer(tasks.clear());
     assertThat(tasks.count(true) + tasks.count(false)).isZero();
   }
+
+  /** Who has read the first of them and does it late would take the second one for it. */
+  @Test
+  void noIdIsGivenTwice() {
+    List<Task> two =
+        List.of(Task.of("LOOK", "a", Bytes.of("k")), Task.of("LOOK", "b", Bytes.of("l")));
+    Await.answer(place.store().tasks().add(two));
+    place.reopen();
+    Tasks tasks = place.store().tasks();
+    long last = tasks.ready(2).getLast().id();
+    Await.answer(tasks.done(List.of(last)));
+    Await.answer(tasks.add(List.of(Task.of("LOOK", "c", Bytes.of("m")))));
+    assertThat(tasks.ready(2).getLast().id()).isGreaterThan(last);
+
+    place.reopen();
+    Tasks after = place.store().tasks();
+    long cleared = after.ready(2).getLast().id();
+    Await.answer(after.clear());
+    Await.answer(after.add(two));
+    assertThat(after.ready(2).getFirst().id()).isGreaterThan(cleared);
+  }
 }
