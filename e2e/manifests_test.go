@@ -104,8 +104,10 @@ func (m manifest) lifetime(t *testing.T) {
 		t.Run("PostgreSQL to try", m.tryPostgres)
 	}
 
-	m.Do(t, "delete", "--timeout=60s", "-f", file)
-	for _, kind := range []string{"namespaces", "clusterroles", "clusterrolebindings", "persistentvolumes"} {
+	m.Do(t, "delete", "--wait=false", "-f", file)
+	m.Until(t, kubectl.Is(""), "-n", "harikube", "get", "statefulsets,pods", "-o", "name")
+	m.Until(t, func(names string) bool { return !strings.Contains(names, "harikube") }, "get", "namespaces", "-o", "name")
+	for _, kind := range []string{"clusterroles", "clusterrolebindings", "persistentvolumes"} {
 		if left := m.Do(t, "get", kind, "-o", "name"); strings.Contains(left, "harikube") {
 			t.Errorf("there is left %s", left)
 		}

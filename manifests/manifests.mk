@@ -21,9 +21,9 @@ manifests: build/tools/manifests ## What is applied to a host, in build/manifest
 
 .PHONY: manifests-golden
 manifests-golden: ## Writes manifests/golden anew: look at the difference.
-	@go test -C manifests/generate -count=1 -run TestGolden . -update
+	@go test -C manifests/generate -trimpath -count=1 -run TestGolden . -update
 
 .PHONY: test-manifests
 test-manifests: server etcd test-postgres build/e2e/tally ## The manifests: golden files, what was wrong once, the chart, alerts on real metrics.
 	@$(tally) sh -c 'failed=; for module in generate monitoring; do \
-	  go test -C manifests/$$module -count=1 -timeout=10m -json ./... || failed=1; done; test -z "$$failed"'
+	  go test -C manifests/$$module -trimpath -count=1 -timeout=10m -json ./... || failed=1; done; test -z "$$failed"'

@@ -45,7 +45,7 @@ func start(t *testing.T, endpoint string, args ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(3 * time.Minute); ; {
 		response, err := http.Get(s.ops + "/readyz")
 		if err == nil {
 			response.Body.Close()
@@ -78,7 +78,7 @@ func (s *server) stop() {
 }
 
 func (s *server) etcdctl(input string, args ...string) (string, error) {
-	command := exec.Command(filepath.Join(bin, "etcdctl"), append([]string{"--endpoints=" + s.address}, args...)...)
+	command := exec.Command(filepath.Join(bin, "etcdctl"), append([]string{"--endpoints=" + s.address, "--command-timeout=3m"}, args...)...)
 	command.Stdin = strings.NewReader(input)
 	out, err := command.CombinedOutput()
 	return string(out), err
@@ -107,8 +107,8 @@ func (s *server) work(t *testing.T) {
 // fill writes until it may not any more.
 func (s *server) fill(t *testing.T) {
 	t.Helper()
-	for i := range 200 {
-		out, err := s.etcdctl(strings.Repeat("x", 1_000_000), "put", fmt.Sprint("big", i))
+	for i := range 100 {
+		out, err := s.etcdctl(strings.Repeat("x", 300_000), "put", fmt.Sprint("big", i))
 		if err != nil {
 			if !strings.Contains(out, "database space exceeded") {
 				t.Fatalf("put: %v\n%s", err, out)
@@ -116,7 +116,7 @@ func (s *server) fill(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("200 MB are more than the quota, and have been taken")
+	t.Fatal("30 MB are more than the quota, and have been taken")
 }
 
 // until scrapes it until the metric has the value.
