@@ -71,7 +71,7 @@ func TestBuilt(t *testing.T) {
 			if out, err := exec.Command("tar", "-xzf", filepath.Join(o.out, name), "-C", folder, "--strip-components=1").CombinedOutput(); err != nil {
 				t.Fatalf("tar: %v: %s", err, out)
 			}
-			for _, arg := range []string{"--help", "train"} { // train starts a server and uses it
+			for _, arg := range []string{"--version", "train"} { // train starts a server and uses it
 				c := exec.Command(filepath.Join(folder, "bin/harikube"), arg)
 				c.Dir = folder
 				if strings.Contains(name, "linux") {
