@@ -284,7 +284,7 @@ func TestSecretsInWhatWasBuilt(t *testing.T) {
 	}{
 		"a manifest": {func(r *repo) {
 			r.write("build/manifests/monitoring/x.yaml", "url: https://a:"+"hunter2hunter2@h.example\n")
-		}, []string{"monitoring-x.yaml, line 1, has a password in a URL"}},
+		}, []string{"monitoring-x.yaml, line 1, has a password in a URL", "monitoring/x.yaml, line 1, has a password in a URL"}},
 		"a chart": {func(r *repo) {
 			r.write("build/manifests/chart/harikube-v0.2.0.tgz", string(gzipped(tarred(map[string]tarFile{"harikube/values.yaml": {content: testKey}}))))
 		}, []string{"harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key"}},
@@ -456,8 +456,10 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%s is another", name)
 		}
 	}
-	if _, err := os.Stat(r.path(folder + "/chart")); err == nil {
-		t.Error("the chart is kept")
+	for _, name := range []string{"chart", "kustomize"} {
+		if _, err := os.Stat(r.path(folder + "/" + name)); err == nil {
+			t.Errorf("%s is kept", name)
+		}
 	}
 	wantFault(t, checkOf(r, testVersion), "The tree is not as commit")
 	r.commit("The manifests are kept")

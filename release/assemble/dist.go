@@ -55,6 +55,7 @@ type metadata struct {
 // Kinds of artifacts.
 const (
 	kindManifest   = "manifest"
+	kindManifests  = "manifests" // an archive of all
 	kindMonitoring = "monitoring"
 	kindChart      = "chart"
 	kindPatch      = "patch"
@@ -368,24 +369,38 @@ func readManifests(folder, version string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// keepable are the manifests that are kept in the repository: what one applies, not what is packed.
+// keepable are the manifests that are kept in the repository: what one applies, not what is packed, and each once.
 func keepable(manifests map[string][]byte) map[string][]byte {
 	kept := map[string][]byte{}
 	for name, content := range manifests {
-		if !strings.HasPrefix(name, "chart/") {
+		if !strings.HasPrefix(name, "chart/") && !strings.HasPrefix(name, "kustomize/") {
 			kept[name] = content
 		}
 	}
 	return kept
 }
 
-// addManifests: a release has no folders, as no page of a release has, so monitoring/alerts.yaml is monitoring-alerts.yaml.
+// addManifests: a release has no folders, as no page of a release has, so monitoring/alerts.yaml is monitoring-alerts.yaml. What
+// names other files by where they are is in an archive of all, with its folders.
 func (d *dist) addManifests() error {
+	all := tree{}
+	for name, content := range d.manifests {
+		if name != imagesFile && !strings.HasPrefix(name, "chart/") {
+			all[name] = node{content: content}
+		}
+	}
+	folder := "harikube-manifests-" + d.version
+	err := d.add(artifact{Name: folder + ".tar.gz", Kind: kindManifests}, func(w io.Writer) error { return all.write(w, folder, d.time) })
+	if err != nil {
+		return err
+	}
 	for _, name := range sortedKeys(d.manifests) {
 		a := artifact{Name: strings.ReplaceAll(name, "/", "-"), Kind: kindManifest}
 		switch {
 		case name == imagesFile:
 			continue // with digests, later
+		case strings.HasPrefix(name, "kustomize/"):
+			continue
 		case strings.HasPrefix(name, "chart/"):
 			a.Name, a.Kind = path.Base(name), kindChart
 		case strings.HasPrefix(name, "monitoring/"):

@@ -35,7 +35,7 @@ func TestReleaseHasEverything(t *testing.T) {
 	want := strings.Fields(`SHA256SUMS
 		harikube-image-v0.2.0-linux-amd64.tar harikube-image-v0.2.0-linux-amd64.tar.cdx.json
 		harikube-image-v0.2.0-linux-arm64.tar harikube-image-v0.2.0-linux-arm64.tar.cdx.json
-		harikube-image-v0.2.0.tar harikube-image-v0.2.0.tar.cdx.json
+		harikube-image-v0.2.0.tar harikube-image-v0.2.0.tar.cdx.json harikube-manifests-v0.2.0.tar.gz
 		harikube-server-v0.2.0-linux-amd64.tar.gz harikube-server-v0.2.0-linux-amd64.tar.gz.cdx.json
 		harikube-server-v0.2.0-linux-arm64.tar.gz harikube-server-v0.2.0-linux-arm64.tar.gz.cdx.json
 		harikube-server-v0.2.0.tar.gz harikube-server-v0.2.0.tar.gz.cdx.json
@@ -195,6 +195,18 @@ func unpacked(t *testing.T, name string) map[string]string {
 			t.Errorf("%s: %d:%d %s %v", h.Name, h.Uid, h.Gid, h.Uname, h.ModTime)
 		}
 		files[h.Name] = fmt.Sprintf("%04o %s%s", h.Mode, h.Linkname, content)
+	}
+}
+
+func TestManifestsAsAnArchive(t *testing.T) {
+	folder := shared(t)
+	all := unpacked(t, filepath.Join(folder, "harikube-manifests-v0.2.0.tar.gz"))
+	const top = "harikube-manifests-v0.2.0/"
+	if got := all[top+"kustomize/sqlite/kustomization.yaml"]; got != "0644 resources:\n- ../../vcluster-harikube-sqlite-release-v0.2.0.yaml\n" {
+		t.Errorf("kustomize: %q", got)
+	}
+	if got := all[top+"vcluster-harikube-sqlite-release-v0.2.0.yaml"]; got != "0644 "+read(t, folder, "vcluster-harikube-sqlite-release-v0.2.0.yaml") {
+		t.Errorf("the manifest: %q", got)
 	}
 }
 

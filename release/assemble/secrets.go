@@ -98,7 +98,7 @@ type finding struct {
 type scanner struct {
 	allowed  map[string]bool
 	findings []finding
-	seen     map[string]bool // blobs of images, which several archives have
+	seen     map[string]bool // blobs of images, and large files by their digest, which several archives have
 }
 
 func newScanner(allowed []byte) (*scanner, error) {
@@ -144,6 +144,13 @@ func (s *scanner) contentAt(where string, content []byte, depth int) error {
 	}
 	if depth > deepestArchive {
 		return fmt.Errorf("%s is an archive in too many others to be looked at.", printable(where))
+	}
+	if len(content) >= 64<<10 {
+		digest := sha256Of(content)
+		if s.seen[digest] {
+			return nil
+		}
+		s.seen[digest] = true
 	}
 	switch {
 	case bytes.HasPrefix(content, []byte{0x1f, 0x8b}):

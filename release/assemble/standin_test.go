@@ -152,6 +152,7 @@ func (r *repo) buildManifests(version string) {
 	r.write("build/manifests/postgres-release-"+version+".yaml", "kind: StatefulSet\nspec:\n  containers:\n  - image: docker.example/postgres:18\n")
 	r.write("build/manifests/skip-controller-manager-metadata-caching.yaml", "kind: MutatingAdmissionPolicy\n")
 	r.write("build/manifests/monitoring/alerts.yaml", "kind: PrometheusRule\n")
+	r.write("build/manifests/kustomize/sqlite/kustomization.yaml", "resources:\n- ../../vcluster-harikube-sqlite-release-"+version+".yaml\n")
 	r.write("build/manifests/chart/harikube-"+version+".tgz", string(gzipped([]byte("a chart"))))
 	r.write("build/manifests/images.txt", strings.Join([]string{ours, kubernetes, "ghcr.example/vcluster-oss:0.36.1", "docker.example/postgres:18", ""}, "\n"))
 }
