@@ -276,18 +276,24 @@ func (m manifest) configuration(t *testing.T) {
 // edit changes the database as a user does, with `kubectl edit`; the pod follows.
 func (m manifest) edit(t *testing.T) {
 	before := m.Do(t, "-n", "harikube", "get", "statefulset", "harikube", "-o", `jsonpath={.spec.template.spec.containers[?(@.name=="harikube")].args}`)
-	const endpoint = "--endpoint=postgres://harikube@elsewhere:5432/harikube"
+	// What is written into an editor: the lines of the other flavour, and the one for a store that is not the last one.
+	lines := map[string][]string{
+		"sqlite":   {"--endpoint-file=/database/endpoint", "--datastore-password-file=/database/password", "--accept-store"},
+		"postgres": {"--endpoint=postgres://harikube@elsewhere:5432/harikube"},
+	}[m.database]
 	old := map[string]string{"sqlite": "--endpoint=sqlite:///data/state.db", "postgres": "--endpoint-file=/database/endpoint"}[m.database]
 	if !strings.Contains(before, old) {
 		t.Fatalf("the arguments are %s", before)
 	}
 	editor := filepath.Join(t.TempDir(), "editor")
-	script := fmt.Sprintf("#!/bin/sh\nexec sed -i 's#- %s$#- %s#' \"$1\"\n", old, endpoint)
+	script := fmt.Sprintf("#!/bin/sh\nexec sed -i 's#^\\( *- \\)%s$#%s#' \"$1\"\n", old, `\1`+strings.Join(lines, `\n\1`))
 	if err := os.WriteFile(editor, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	m.With("KUBE_EDITOR="+editor).Do(t, "-n", "harikube", "edit", "statefulset", "harikube")
-	m.Until(t, func(args string) bool { return strings.Contains(args, endpoint) && !strings.Contains(args, old) },
+	m.Until(t, func(args string) bool {
+		return strings.Contains(args, `"`+strings.Join(lines, `","`)+`"`) && !strings.Contains(args, old)
+	},
 		"-n", "harikube", "get", "pod", "harikube-0", "-o", `jsonpath={.spec.containers[?(@.name=="harikube")].args}`)
 }
 

@@ -119,7 +119,7 @@ image_tests = HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_IMAGES_AGAIN='$(ab
 .PHONY: test-images
 test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are pushed, and are the same again.
 	@$(MAKE) $(quick_images) ARCHITECTURES="amd64 arm64"
-	@rm -rf build/images-again && $(MAKE) $(quick_images) IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
+	@rm -rf build/images-again && $(MAKE) $(quick_images:$(IMAGES)/%=build/images-again/%) IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
 	@$(call image_tests,build/images-again,$(K8S))
 
 .PHONY: test-images-all
