@@ -100,11 +100,13 @@ image-classes: build test-postgres build/e2e/run ## Writes anew which classes th
 
 # `make test` has the server's image for both architectures, and Kubernetes' for this one: to compile it for another takes
 # some minutes. `make test-long` has all of them, and builds them a second time in a clone.
-test_long_parts += test-images
+test_parts += test-images
 test_long_parts += test-images-all
 
 host_architecture := $(shell go env GOHOSTARCH 2>/dev/null)
-quick_images = $(IMAGES)/harikube.tar $(IMAGES)/kubernetes-$(K8S)-linux-$(host_architecture).tar
+.PHONY: quick-images
+quick-images: $(IMAGES)/harikube.tar $(IMAGES)/kubernetes-$(K8S)-linux-$(host_architecture).tar
+
 image_programs := build/cache/programs
 
 # $(1): where the archives are that were built again, $(2): the minors.
@@ -118,8 +120,8 @@ image_tests = HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_IMAGES_AGAIN='$(ab
 
 .PHONY: test-images
 test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are pushed, and are the same again.
-	@$(MAKE) $(quick_images) ARCHITECTURES="amd64 arm64"
-	@rm -rf build/images-again && $(MAKE) $(quick_images:$(IMAGES)/%=build/images-again/%) IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
+	@$(MAKE) quick-images ARCHITECTURES="amd64 arm64"
+	@rm -rf build/images-again && $(MAKE) quick-images IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
 	@$(call image_tests,build/images-again,$(K8S))
 
 .PHONY: test-images-all

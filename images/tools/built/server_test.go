@@ -46,7 +46,12 @@ func (l *lines) String() string {
 func newServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{t: t, data: volume(t, 65532), tmp: volume(t, 65532), listen: freeAddress(t), metrics: freeAddress(t)}
-	t.Cleanup(s.kill)
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Log(s.log.String())
+		}
+	})
 	return s
 }
 
@@ -85,7 +90,7 @@ func (s *server) start(options ...string) time.Duration {
 	if err := s.command.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	within(s.t, time.Minute, "the server is ready; its log:\n"+s.log.String(), func() bool {
+	within(s.t, 3*time.Minute, "the server is ready", func() bool {
 		response, err := http.Get("http://" + s.metrics + "/readyz")
 		if err != nil {
 			return false
