@@ -423,7 +423,7 @@ func within(t *testing.T, limit time.Duration, what func() string, done func() b
 		if time.Now().After(end) {
 			t.Fatalf("not within %v: %s", limit, what())
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

@@ -70,7 +70,7 @@ type stack struct {
 	t        *testing.T
 	manifest *manifest
 	claims   map[string]string
-	keys     map[string]string
+	keys     keys
 	uid      string // of the object that was made
 }
 

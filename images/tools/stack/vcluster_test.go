@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,12 +147,12 @@ func merged(flags, extra []string) []string {
 
 // startKubernetes does what vCluster would do in its container: waits for the store, then starts the API server, then the
 // controller manager.
-func (p *pod) startKubernetes(keys map[string]string) {
+func (p *pod) startKubernetes(keys keys) {
 	p.t.Helper()
 	syncer := p.container("syncer")
 	pki := filepath.Join(p.volumes["data"], "pki")
 	check(p.t, os.Mkdir(pki, 0o700))
-	for name, text := range keys {
+	for name, text := range keys.files {
 		check(p.t, os.WriteFile(filepath.Join(pki, name), []byte(text), 0o600))
 		check(p.t, os.Chown(filepath.Join(pki, name), 65532, 65532))
 	}
@@ -170,14 +171,21 @@ func (p *pod) startKubernetes(keys map[string]string) {
 		return process
 	}
 	server := run("kube-apiserver", c.apiServerFlags())
-	within(p.t, 3*time.Minute, func() string {
+	within(p.t, 5*time.Minute, func() string {
 		return "the API server is ready; its log:\n" + lastLines(server.log.String(), 30)
 	}, func() bool {
 		if !server.running() {
-			p.t.Fatalf("the API server has ended:\n%s", lastLines(server.log.String(), 30))
+			// vCluster ends with it, and the node starts its container again.
+			p.t.Logf("the API server has ended, and is started again:\n%s", lastLines(server.log.String(), 5))
+			p.running[syncer.Name] = nil
+			server = run("kube-apiserver", c.apiServerFlags())
 		}
-		answer, err := p.kubectl("get", "--raw", "/readyz")
-		return err == nil && answer == "ok"
+		response, err := keys.administrator.Get(apiServer + "/readyz")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
 	})
 	run("kube-controller-manager", c.controllerManagerFlags())
 }
@@ -229,8 +237,13 @@ func (p *pod) mustKubectl(arguments ...string) string {
 	return output
 }
 
-// newKeys are the files of /data/pki. vCluster keeps them in a Secret of the host, so they outlive a pod.
-func newKeys(t *testing.T) map[string]string {
+// keys are the files of /data/pki. vCluster keeps them in a Secret of the host, so they outlive a pod.
+type keys struct {
+	files         map[string]string
+	administrator *http.Client
+}
+
+func newKeys(t *testing.T) keys {
 	t.Helper()
 	files := map[string]string{}
 	authority := newAuthority(t, "kubernetes")
@@ -255,9 +268,6 @@ func newKeys(t *testing.T) map[string]string {
 		"controller-manager.conf": {CommonName: "system:kube-controller-manager"},
 	} {
 		user := authority.sign(t, subject)
-		if _, err := tls.X509KeyPair([]byte(user.certificate), []byte(user.key)); err != nil {
-			t.Fatal(err)
-		}
 		encoded := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 		files[name] = fmt.Sprintf(`apiVersion: v1
 kind: Config
@@ -267,7 +277,14 @@ contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
 `, apiServer, encoded(authority.certificate), encoded(user.certificate), encoded(user.key))
 	}
-	return files
+	administrator := authority.sign(t, pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}})
+	pairOf, err := tls.X509KeyPair([]byte(administrator.certificate), []byte(administrator.key))
+	check(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.parsed)
+	return keys{files, &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pairOf}}, DisableKeepAlives: true,
+	}}}
 }
 
 type keyPair struct {
