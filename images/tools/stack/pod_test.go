@@ -334,6 +334,9 @@ func (p *process) ended(limit time.Duration) {
 	select {
 	case <-p.done:
 	case <-time.After(limit):
+		if !p.running() {
+			return
+		}
 		p.t.Fatalf("%s has not ended within %v; its log:\n%s", p.name, limit, p.log.String())
 	}
 }

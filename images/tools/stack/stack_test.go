@@ -46,7 +46,7 @@ func TestPostgres(t *testing.T) {
 	for _, flavour := range []string{"", "-api"} {
 		t.Run("workload"+flavour, func(t *testing.T) {
 			s := newStack(t, "vcluster-harikube-postgres"+flavour)
-			const password = "p@ss/wörd"
+			const password = "p@ss/word%"
 			cluster := postgres.NewCluster(t, bin, t.TempDir())
 			cluster.Execute(t, "CREATE ROLE harikube LOGIN PASSWORD '"+password+"'",
 				"CREATE DATABASE harikube OWNER harikube", "CREATE DATABASE other OWNER harikube")
@@ -58,7 +58,8 @@ func TestPostgres(t *testing.T) {
 			s.manifest.secrets[theSecret] = secret
 			s.serves()
 			secret["endpoint"] = at("other")
-			s.refuses("there is no store at "+at("other"), "by /data/owner the store used last is at "+at("harikube"))
+			said := func(database string) string { return "postgresql://" + cluster.Address() + "/" + database }
+			s.refuses("there is no store at "+said("other"), "by /data/owner the store used last is at "+said("harikube"))
 			secret["endpoint"] = at("harikube")
 			s.hasEverything()
 		})
