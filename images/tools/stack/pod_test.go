@@ -291,6 +291,9 @@ func (p *pod) stop() {
 func (p *pod) remove() {
 	for _, processes := range p.running {
 		for _, process := range processes {
+			if p.t.Failed() {
+				p.t.Logf("the last lines of %s:\n%s", process.name, lastLines(process.log.String(), 30))
+			}
 			_ = process.command.Process.Kill()
 			<-process.done
 		}

@@ -119,9 +119,9 @@ func (s *stack) serves() {
 	p.mustKubectl("--namespace=shop", "create", "configmap", "prices", "--from-literal=tea=3")
 	s.uid = p.mustKubectl("--namespace=shop", "get", "configmap", "prices", "--output=jsonpath={.metadata.uid}")
 	// The controller manager's work.
-	p.mustKubectl("--namespace=shop", "wait", "--for=create", "--timeout=90s", "serviceaccount/default")
+	p.mustKubectl("--namespace=shop", "wait", "--for=create", "--timeout=5m", "serviceaccount/default")
 	p.mustKubectl("--namespace=shop", "create", "deployment", "till", "--image=till:1", "--replicas=2")
-	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}=2", "--timeout=90s", "deployment/till")
+	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}=2", "--timeout=5m", "deployment/till")
 
 	metrics := p.mustKubectl("get", "--raw", "/metrics")
 	for _, metric := range []string{"apiserver_storage_", "etcd_request_duration_seconds_count"} {
@@ -145,7 +145,7 @@ func (s *stack) hasEverything() {
 	if uid := p.mustKubectl("--namespace=shop", "get", "configmap", "prices", "--output=jsonpath={.metadata.uid}"); uid != s.uid {
 		s.t.Errorf("the object has the uid %s, not %s", uid, s.uid)
 	}
-	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}=2", "--timeout=90s", "deployment/till")
+	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}=2", "--timeout=5m", "deployment/till")
 	p.stop()
 }
 

@@ -222,7 +222,7 @@ func (p *pod) waitForStore(c configuration) {
 
 // kubectl asks the API server as its administrator.
 func (p *pod) kubectl(arguments ...string) (string, error) {
-	command := exec.Command(filepath.Join(bin, "kubectl"), append([]string{"--request-timeout=20s"}, arguments...)...)
+	command := exec.Command(filepath.Join(bin, "kubectl"), arguments...)
 	command.Env = []string{"KUBECONFIG=" + filepath.Join(p.volumes["data"], "pki", "admin.conf"), "HOME=" + p.folder}
 	output, err := command.CombinedOutput()
 	return strings.TrimSpace(string(output)), err
