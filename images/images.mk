@@ -141,3 +141,12 @@ $(image_programs): images/images.mk images/tools/go.mod
 	  dpkg-deb --extract $$package $@/files && mv $@/files/$${program#*/} $@/ || \
 	  echo "NOT TESTED with $${program##*/}: Debian's package $${program%%/*} cannot be had" >&2; done
 	@rm -rf $@/files && touch $@
+
+# The whole stack of each manifest, started as processes. 5 minutes; as root, since a container has a user and a root of its own.
+test_long_parts += test-stack
+
+.PHONY: test-stack
+test-stack: etcd kubernetes manifests test-postgres build/e2e/tally ## The stack of each manifest as processes: serves kubectl, keeps its data. RUN=TestSQLite
+	@$(MAKE) $(IMAGES)/harikube-linux-$(host_architecture).tar $(IMAGES)/kubernetes-$(K8S)-linux-$(host_architecture).tar
+	@HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_MANIFESTS='$(abspath build/manifests)' HARIKUBE_BIN='$(abspath $(bin))' \
+	  HARIKUBE_VERSION='$(VERSION)' $(tally) go test -C images/tools/stack -count=1 -timeout=30m $(if $(RUN),-run '$(RUN)') -json ./...
