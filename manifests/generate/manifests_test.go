@@ -409,12 +409,25 @@ func TestTrapStatefulSet(t *testing.T) {
 		}
 		m.the(t, "Service", set.text("spec", "serviceName"))
 		claims := list(set.at("spec", "volumeClaimTemplates"))
-		size := map[string]string{"sqlite": "5Gi", "postgres": "1Gi"}[m.database]
-		if len(claims) != 1 || claims[0].text("metadata", "name") != "database" || claims[0].text("spec", "resources", "requests", "storage") != size {
+		if len(claims) != 1 || claims[0].text("metadata", "name") != "database" || claims[0].text("spec", "resources", "requests", "storage") != "5Gi" {
 			t.Errorf("the claims are %v", claims)
 		}
 		if set.at("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted") != "Retain" {
 			t.Error("the data goes with the StatefulSet")
+		}
+	})
+}
+
+// TestTrapOneOverTheOther: each of the four can be applied over each other one, as a change of the database is made, or one
+// of what runs on the host: the fields of the StatefulSet that the API server does not let change are the same.
+func TestTrapOneOverTheOther(t *testing.T) {
+	first := manifests(t)[0].the(t, "StatefulSet", "harikube")
+	each(t, func(t *testing.T, m manifest) {
+		set := m.the(t, "StatefulSet", "harikube")
+		for _, field := range []string{"serviceName", "podManagementPolicy", "selector", "volumeClaimTemplates"} {
+			if got, want := set.at("spec", field), first.at("spec", field); got == nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s is %v, and in the first %v", field, got, want)
+			}
 		}
 	})
 }
