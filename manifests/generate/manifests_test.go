@@ -432,6 +432,45 @@ func TestTrapOneOverTheOther(t *testing.T) {
 	})
 }
 
+// TestTrapTenants: nothing of ours chooses a pod of the virtual cluster's users. vCluster brings their labels to the host
+// as they are, but for `release`, so that is in every selector, and a pod of theirs with all of our labels else is none of ours.
+func TestTrapTenants(t *testing.T) {
+	files := written(t)
+	check := func(t *testing.T, objects []object) {
+		t.Helper()
+		found := 0
+		for _, o := range objects {
+			var selectors []any
+			switch o.kind() {
+			case "Service":
+				selectors = append(selectors, o.at("spec", "selector"))
+			case "NetworkPolicy":
+				selectors = append(selectors, o.at("spec", "podSelector", "matchLabels"))
+				for _, rule := range list(o.at("spec", "ingress")) {
+					for _, peer := range list(rule["from"]) {
+						if peer["podSelector"] != nil {
+							selectors = append(selectors, peer.at("podSelector", "matchLabels"))
+						}
+					}
+				}
+			case "StatefulSet", "PodDisruptionBudget":
+				selectors = append(selectors, o.at("spec", "selector", "matchLabels"))
+			}
+			for _, selector := range selectors {
+				found++
+				if of(selector).text("release") == "" {
+					t.Errorf("%s %s is for the pods %v", o.kind(), o.text("metadata", "name"), selector)
+				}
+			}
+		}
+		if found < 4 {
+			t.Errorf("there are %d selectors", found)
+		}
+	}
+	each(t, func(t *testing.T, m manifest) { check(t, m.objects) })
+	t.Run("postgres", func(t *testing.T) { check(t, parse(t, files["postgres-release-v0.0.0-dev.yaml"])) })
+}
+
 // TestTrapStop: the store outlives the API server, which is stopped at the same time.
 func TestTrapStop(t *testing.T) {
 	each(t, func(t *testing.T, m manifest) {
