@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -122,6 +123,23 @@ func TestTrapNames(t *testing.T) {
 		for _, name := range []string{"harikube.harikube.svc", "harikube.harikube.svc.cluster.local"} {
 			if !slices.Contains(names, name) {
 				t.Errorf("%s is not among %v", name, names)
+			}
+		}
+	})
+}
+
+// TestTrapForeignName: the certificate has no name that is somebody else's, as an example in the chart's defaults is.
+func TestTrapForeignName(t *testing.T) {
+	for name, data := range written(t) {
+		// The archive has the defaults as they are, below the values of ours.
+		if filepath.Ext(name) != ".tgz" && strings.Contains(string(data), "my-host.com") {
+			t.Errorf("%s has my-host.com", name)
+		}
+	}
+	each(t, func(t *testing.T, m manifest) {
+		for _, way := range []string{"ingress", "tlsRoute"} {
+			if host := m.config(t).at("controlPlane", way, "host"); host != "" {
+				t.Errorf("the host of %s is %v", way, host)
 			}
 		}
 	})
