@@ -555,6 +555,9 @@ func TestStore(t *testing.T) {
 		if secret.text("secretName") != "harikube-database" || (secret["optional"] == true) != (m.database == "sqlite") {
 			t.Errorf("the Secret of the database is %v", secret)
 		}
+		if argument(args, "name") != "harikube.harikube" {
+			t.Errorf("it is no other server than that of another virtual cluster: %v", args)
+		}
 		if argument(args, "owner-file") != "/data/owner" {
 			t.Errorf("which store is ours is not kept: %v", args)
 		}
