@@ -108,6 +108,13 @@ func TestAlerts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("target gone", func(t *testing.T) {
+		gone := func(_ string, _ labels.Labels, minute int, v float64) (float64, bool) { return v, later(minute) == 0 }
+		if names := firing(t, continued(first, second, apart, gone), all); !slices.Equal(names, []string{"HariKubeDown"}) {
+			t.Errorf("there fire %s", describe(names))
+		}
+	})
+
 	// Of another program, even one in the same pod, none of it is ours to tell; an etcd has metrics of the same names.
 	both := maps.Clone(well)
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
