@@ -255,8 +255,7 @@ func (m manifest) can(t *testing.T, want string, args ...string) {
 // budget checks that the PodDisruptionBudget is one of the pod.
 func (m manifest) budget(t *testing.T) {
 	m.Until(t, kubectl.Is("1"), "-n", "harikube", "get", "poddisruptionbudget", "harikube", "-o", "jsonpath={.status.expectedPods}")
-	size := map[string]string{"sqlite": "5Gi", "postgres": "1Gi"}[m.database]
-	m.Until(t, kubectl.Is(size), "-n", "harikube", "get", "persistentvolumeclaim", "database-harikube-0", "-o", "jsonpath={.spec.resources.requests.storage}")
+	m.Until(t, kubectl.Is("5Gi"), "-n", "harikube", "get", "persistentvolumeclaim", "database-harikube-0", "-o", "jsonpath={.spec.resources.requests.storage}")
 }
 
 // configuration is what vCluster will read.

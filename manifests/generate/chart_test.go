@@ -71,6 +71,9 @@ func TestChartElsewhere(t *testing.T) {
 	if !selects(of(m.the(t, "Service", "second-metrics").at("spec", "selector")), of(set.at("spec", "template", "metadata", "labels"))) {
 		t.Error("its metrics are not found")
 	}
+	if args := texts(named(of(set.at("spec", "template", "spec"))["containers"], "harikube")["args"]); argument(args, "name") != "team.second" {
+		t.Errorf("its server is %v", args)
+	}
 	var config manifest
 	for _, o := range objects {
 		if o.kind() == "Secret" {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -122,6 +123,23 @@ func TestTrapNames(t *testing.T) {
 		for _, name := range []string{"harikube.harikube.svc", "harikube.harikube.svc.cluster.local"} {
 			if !slices.Contains(names, name) {
 				t.Errorf("%s is not among %v", name, names)
+			}
+		}
+	})
+}
+
+// TestTrapForeignName: the certificate has no name that is somebody else's, as an example in the chart's defaults is.
+func TestTrapForeignName(t *testing.T) {
+	for name, data := range written(t) {
+		// The archive has the defaults as they are, below the values of ours.
+		if filepath.Ext(name) != ".tgz" && strings.Contains(string(data), "my-host.com") {
+			t.Errorf("%s has my-host.com", name)
+		}
+	}
+	each(t, func(t *testing.T, m manifest) {
+		for _, way := range []string{"ingress", "tlsRoute"} {
+			if host := m.config(t).at("controlPlane", way, "host"); host != "" {
+				t.Errorf("the host of %s is %v", way, host)
 			}
 		}
 	})
@@ -335,7 +353,8 @@ func TestTrapReadyAtOnce(t *testing.T) {
 			if period := container.at("startupProbe", "periodSeconds"); period != 1.0 {
 				t.Errorf("%s is asked every %v s", container.text("name"), period)
 			}
-			if threshold, _ := container.at("startupProbe", "failureThreshold").(float64); threshold < 120 {
+			// A store may take minutes to open, and the API server waits for it.
+			if threshold, _ := container.at("startupProbe", "failureThreshold").(float64); threshold < 600 {
 				t.Errorf("%s has only %v s to start", container.text("name"), threshold)
 			}
 		}
@@ -409,14 +428,66 @@ func TestTrapStatefulSet(t *testing.T) {
 		}
 		m.the(t, "Service", set.text("spec", "serviceName"))
 		claims := list(set.at("spec", "volumeClaimTemplates"))
-		size := map[string]string{"sqlite": "5Gi", "postgres": "1Gi"}[m.database]
-		if len(claims) != 1 || claims[0].text("metadata", "name") != "database" || claims[0].text("spec", "resources", "requests", "storage") != size {
+		if len(claims) != 1 || claims[0].text("metadata", "name") != "database" || claims[0].text("spec", "resources", "requests", "storage") != "5Gi" {
 			t.Errorf("the claims are %v", claims)
 		}
 		if set.at("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted") != "Retain" {
 			t.Error("the data goes with the StatefulSet")
 		}
 	})
+}
+
+// TestTrapOneOverTheOther: each of the four can be applied over each other one, as a change of the database is made, or one
+// of what runs on the host: the fields of the StatefulSet that the API server does not let change are the same.
+func TestTrapOneOverTheOther(t *testing.T) {
+	first := manifests(t)[0].the(t, "StatefulSet", "harikube")
+	each(t, func(t *testing.T, m manifest) {
+		set := m.the(t, "StatefulSet", "harikube")
+		for _, field := range []string{"serviceName", "podManagementPolicy", "selector", "volumeClaimTemplates"} {
+			if got, want := set.at("spec", field), first.at("spec", field); got == nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s is %v, and in the first %v", field, got, want)
+			}
+		}
+	})
+}
+
+// TestTrapTenants: nothing of ours chooses a pod of the virtual cluster's users. vCluster brings their labels to the host
+// as they are, but for `release`, so that is in every selector, and a pod of theirs with all of our labels else is none of ours.
+func TestTrapTenants(t *testing.T) {
+	files := written(t)
+	check := func(t *testing.T, objects []object) {
+		t.Helper()
+		found := 0
+		for _, o := range objects {
+			var selectors []any
+			switch o.kind() {
+			case "Service":
+				selectors = append(selectors, o.at("spec", "selector"))
+			case "NetworkPolicy":
+				selectors = append(selectors, o.at("spec", "podSelector", "matchLabels"))
+				for _, rule := range list(o.at("spec", "ingress")) {
+					for _, peer := range list(rule["from"]) {
+						if peer["podSelector"] != nil {
+							selectors = append(selectors, peer.at("podSelector", "matchLabels"))
+						}
+					}
+				}
+			case "StatefulSet", "PodDisruptionBudget":
+				selectors = append(selectors, o.at("spec", "selector", "matchLabels"))
+			}
+			for _, selector := range selectors {
+				found++
+				if of(selector).text("release") == "" {
+					t.Errorf("%s %s is for the pods %v", o.kind(), o.text("metadata", "name"), selector)
+				}
+			}
+		}
+		if found < 4 {
+			t.Errorf("there are %d selectors", found)
+		}
+	}
+	each(t, func(t *testing.T, m manifest) { check(t, m.objects) })
+	t.Run("postgres", func(t *testing.T) { check(t, parse(t, files["postgres-release-v0.0.0-dev.yaml"])) })
 }
 
 // TestTrapStop: the store outlives the API server, which is stopped at the same time.
@@ -483,6 +554,9 @@ func TestStore(t *testing.T) {
 		secret := of(named(pod["volumes"], mountAt(server, "/database"))["secret"])
 		if secret.text("secretName") != "harikube-database" || (secret["optional"] == true) != (m.database == "sqlite") {
 			t.Errorf("the Secret of the database is %v", secret)
+		}
+		if argument(args, "name") != "harikube.harikube" {
+			t.Errorf("it is no other server than that of another virtual cluster: %v", args)
 		}
 		if argument(args, "owner-file") != "/data/owner" {
 			t.Errorf("which store is ours is not kept: %v", args)

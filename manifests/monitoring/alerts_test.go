@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/storage"
 )
 
 func rules(t *testing.T) []rulefmt.Rule {
@@ -119,9 +121,41 @@ func TestAlerts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("target gone", func(t *testing.T) {
+		gone := func(_ string, _ labels.Labels, minute int, v float64) (float64, bool) { return v, later(minute) == 0 }
+		if names := firing(t, continued(first, second, apart, gone), all); !slices.Equal(names, []string{"HariKubeDown"}) {
+			t.Errorf("there fire %s", describe(names))
+		}
+	})
+
+	// Of another program, even one in the same pod, none of it is ours to tell; an etcd has metrics of the same names.
+	both := maps.Clone(well)
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		instance := fmt.Sprintf("10.0.1.%d:8443", len(both["up"]))
+		for metric, series := range continued(first, second, apart, cases[name].change) {
+			for _, one := range series {
+				both[metric] = append(slices.Clip(both[metric]), foreign(one, instance))
+			}
+		}
+	}
+	if len(both["up"]) != 1+len(cases) {
+		t.Errorf("there are %d servers", len(both["up"]))
+	}
+	if names := firing(t, both, all); len(names) > 0 {
+		t.Errorf("by the faults of others there fire %v", names)
+	}
 	if len(cases) != len(all) {
 		t.Errorf("there are %d alerts and %d tests of them", len(all), len(cases))
 	}
+}
+
+// foreign is the series of another program.
+func foreign(of *storage.SeriesEntry, instance string) *storage.SeriesEntry {
+	builder := labels.NewBuilder(of.Lset)
+	for name, value := range map[string]string{"container": "syncer", "service": "harikube", "job": "apiserver", "endpoint": "https", "instance": instance} {
+		builder.Set(name, value)
+	}
+	return &storage.SeriesEntry{Lset: builder.Labels(), SampleIteratorFn: of.SampleIteratorFn}
 }
 
 // later is 1 from the second hour on, and 0 before.
