@@ -100,7 +100,7 @@ image-classes: build test-postgres build/e2e/run ## Writes anew which classes th
 
 # `make test` has the server's image for both architectures, and Kubernetes' for this one: to compile it for another takes
 # some minutes. `make test-long` has all of them, and builds them a second time in a clone.
-test_parts += test-images
+test_long_parts += test-images
 test_long_parts += test-images-all
 
 host_architecture := $(shell go env GOHOSTARCH 2>/dev/null)
