@@ -4,7 +4,7 @@
 #   make manifests-golden                                             manifests/golden, after a change of a source
 #   make test-manifests                                               golden files, traps, chart, alerts on real metrics
 
-test_long_parts += test-manifests
+test_parts += test-manifests
 
 VERSION ?= v0.0.0-dev
 # Where the images are, as release/release.properties says.

@@ -2,11 +2,10 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -223,29 +222,39 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestReleases checks that the manifests of releases, which are kept to upgrade from, are as they were released.
+// TestReleases checks that the manifests of releases, which are kept to upgrade from, are of their version, and as the tag
+// has them.
 func TestReleases(t *testing.T) {
 	const folder = "../releases"
-	kept := map[string][]byte{}
-	if err := readFolder(kept, os.DirFS(folder), ".", func(string) bool { return true }); err != nil {
-		if os.IsNotExist(err) {
-			t.Skip("SKIPPED: there is no release yet in manifests/releases")
-		}
+	versions, err := os.ReadDir(folder)
+	if os.IsNotExist(err) {
+		t.Skip("SKIPPED: there is no release yet in manifests/releases")
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	sums := map[string]string{}
-	for line := range strings.Lines(string(kept["SHA256SUMS"])) {
-		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
-		sums[name] = sum
-	}
-	for name, data := range kept {
-		if name != "SHA256SUMS" && sums[name] != fmt.Sprintf("%x", sha256.Sum256(data)) {
-			t.Errorf("manifests/releases/%s is not as SHA256SUMS there has it", name)
+	for _, version := range versions {
+		if !version.IsDir() || strings.HasPrefix(version.Name(), ".") {
+			continue
 		}
-	}
-	for name := range sums {
-		if _, there := kept[name]; !there {
-			t.Errorf("manifests/releases/%s is missing", name)
-		}
+		t.Run(version.Name(), func(t *testing.T) {
+			images, err := os.ReadFile(filepath.Join(folder, version.Name(), "images.txt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(images), "/harikube:"+version.Name()+"\n") {
+				t.Errorf("its images are %s", images)
+			}
+			git := func(args ...string) error {
+				return exec.Command("git", append([]string{"-C", folder}, args...)...).Run()
+			}
+			tag := "refs/tags/" + version.Name()
+			if git("rev-parse", "--quiet", "--verify", tag) != nil {
+				t.Skipf("SKIPPED: there is no tag %s here to compare with", version.Name())
+			}
+			if err := git("diff", "--quiet", tag, "--", version.Name()); err != nil {
+				t.Errorf("they are not as the tag has them: %v", err)
+			}
+		})
 	}
 }
