@@ -135,6 +135,41 @@ func TestChartValues(t *testing.T) {
 	}
 }
 
+// TestChartAddsToLists: what the user adds to a list takes nothing of ours away.
+func TestChartAddsToLists(t *testing.T) {
+	values := map[string]any{"vcluster": map[string]any{"controlPlane": map[string]any{
+		"distro": map[string]any{"k8s": map[string]any{"apiServer": map[string]any{"extraArgs": []any{"--v=4"}}}},
+		"proxy":  map[string]any{"extraSANs": []any{"kubernetes.example.com"}},
+		"statefulSet": map[string]any{
+			"env":               []any{map[string]any{"name": "DEBUG", "value": "true"}},
+			"sidecarContainers": []any{map[string]any{"name": "other", "image": "example.com/other:1"}},
+		},
+	}}}
+	c := packaged(t)
+	for range 2 { // the second time, too: nothing is changed in what the user gave
+		objects, err := render(c, theRelease, "1.37", values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := manifest{objects: objects}
+		control := of(m.config(t).at("controlPlane"))
+		args := texts(control.at("distro", "k8s", "apiServer", "extraArgs"))
+		if len(args) != 4 || args[0] != "--watch-cache=false" || args[3] != "--v=4" {
+			t.Errorf("the API server has %v", args)
+		}
+		if names := texts(control.at("proxy", "extraSANs")); len(names) != 3 || names[2] != "kubernetes.example.com" {
+			t.Errorf("the certificate has %v", names)
+		}
+		pod := m.pod(t)
+		if len(list(pod["containers"])) != 3 || named(pod["containers"], "harikube") == nil || named(pod["containers"], "other") == nil {
+			t.Errorf("the containers are %v", pod["containers"])
+		}
+		if named(named(pod["containers"], "syncer")["env"], "DEBUG") == nil {
+			t.Error("the syncer lacks the user's variable")
+		}
+	}
+}
+
 // TestChartHasWhatItNeeds: no file is missing in the archive, and the licence of what is not ours is in it.
 func TestChartHasWhatItNeeds(t *testing.T) {
 	c := packaged(t)

@@ -28,10 +28,26 @@ app.kubernetes.io/version: {{ .Chart.AppVersion }}
 app.kubernetes.io/part-of: harikube
 {{- end -}}
 
+{{- /* Puts what our lists have in front of what the same lists of the user have: theirs add, and do not take away. */ -}}
+{{- define "harikube.prepend" -}}
+{{- $ours := index . 0 -}}
+{{- $theirs := index . 1 -}}
+{{- range $key, $value := $ours -}}
+{{- $other := get $theirs $key -}}
+{{- if and (kindIs "map" $value) (kindIs "map" $other) -}}
+{{- include "harikube.prepend" (list $value $other) -}}
+{{- else if and (kindIs "slice" $value) (kindIs "slice" $other) -}}
+{{- $_ := set $theirs $key (concat $value $other) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* The values for vCluster's chart: its own, ours, and the user's. */ -}}
 {{- define "harikube.vcluster.values" -}}
 {{- $own := .Files.Get "vcluster/values.yaml" | fromYaml -}}
 {{- $ours := tpl (.Files.Get "vcluster.yaml") . | fromYaml -}}
 {{- with get $ours "Error" }}{{ fail (printf "vcluster.yaml: %s" .) }}{{ end -}}
-{{- mergeOverwrite $own $ours .Values.vcluster | toYaml -}}
+{{- $theirs := deepCopy .Values.vcluster -}}
+{{- include "harikube.prepend" (list $ours $theirs) -}}
+{{- mergeOverwrite $own $ours $theirs | toYaml -}}
 {{- end -}}
