@@ -270,6 +270,11 @@ func (m manifest) configuration(t *testing.T) {
 			t.Errorf("%q is not in the configuration:\n%s", line, config)
 		}
 	}
+	for _, flag := range controlplane.OnHariKube {
+		if !strings.Contains(string(config), "- "+flag+"\n") {
+			t.Errorf("kube-apiserver has not %s, which `make run` gives it:\n%s", flag, config)
+		}
+	}
 }
 
 // edit changes the database as a user does, with `kubectl edit`; the pod follows.

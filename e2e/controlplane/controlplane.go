@@ -154,6 +154,15 @@ func (c *ControlPlane) storeAt(address, metricsAddress string) component {
 	return component{store, "https://" + address, health}
 }
 
+// OnHariKube are the flags that make an API server one for HariKube, here and in the manifests.
+var OnHariKube = []string{
+	"--watch-cache=false",
+	// What manifests/skip-controller-manager-metadata-caching.yaml needs before 1.36; and the estimate would keep the size of
+	// every object in memory.
+	"--feature-gates=MutatingAdmissionPolicy=true,SizeBasedListCostEstimate=false",
+	"--runtime-config=admissionregistration.k8s.io/v1beta1=true",
+}
+
 func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 	url := fmt.Sprintf("https://127.0.0.1:%d", c.config.Port)
 	c.URL = url
@@ -166,7 +175,6 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		"--etcd-cafile=" + c.pki.path("ca.crt"),
 		"--etcd-certfile=" + c.pki.path("store-client.crt"),
 		"--etcd-keyfile=" + c.pki.path("store-client.key"),
-		"--watch-cache=false",
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", c.config.Port),
@@ -178,14 +186,10 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, store string) error {
 		"--service-account-key-file=" + c.pki.path("service-account.key"),
 		"--service-account-signing-key-file=" + c.pki.path("service-account.key"),
 		"--service-cluster-ip-range=" + serviceRange,
-		// What manifests/skip-controller-manager-metadata-caching.yaml needs before 1.36; and the estimate
-		// would keep the size of every object in memory.
-		"--feature-gates=MutatingAdmissionPolicy=true,SizeBasedListCostEstimate=false",
-		"--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 		// There is nothing behind the kubernetes service here, and the reconciler's lease would
 		// delay every shutdown.
 		"--endpoint-reconciler-type=none",
-	}, c.config.APIServerArgs)}
+	}, OnHariKube, c.config.APIServerArgs)}
 	if c.config.APIServer == "" && os.Getenv("GOGC") == "" {
 		// Its heap does not grow with the objects: twice the garbage between two collections is a constant.
 		server.env = append(server.env, "GOGC=200")

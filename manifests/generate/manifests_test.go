@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"sigs.k8s.io/yaml"
@@ -557,6 +558,11 @@ func TestStore(t *testing.T) {
 		}
 		if argument(args, "name") != "harikube.harikube" {
 			t.Errorf("it is no other server than that of another virtual cluster: %v", args)
+		}
+		wait, err := time.ParseDuration(argument(args, "datastore-startup-timeout"))
+		probe := of(server["startupProbe"])
+		if limit := probe["periodSeconds"].(float64) * probe["failureThreshold"].(float64); err != nil || wait <= time.Minute || wait.Seconds() >= limit {
+			t.Errorf("it waits %v for its database (%v), and is killed after %v s", wait, err, limit)
 		}
 		if argument(args, "owner-file") != "/data/owner" {
 			t.Errorf("which store is ours is not kept: %v", args)

@@ -25,7 +25,9 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -39,12 +41,15 @@ import org.slf4j.LoggerFactory;
 final class RunningServer implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(RunningServer.class);
 
+  private static final String STOPPED = "The server was stopped before it had started.";
+
+  /** Between two attempts to reach the database. */
+  private static final long RETRY_MILLIS = 500;
+
   /** Guarded by this. */
   private final Deque<AutoCloseable> started = new ArrayDeque<>();
 
-  /** Guarded by this. */
-  private boolean closed;
-
+  private final CountDownLatch stopping = new CountDownLatch(1);
   private final Metrics metrics = new Metrics();
   private final CompletableFuture<String> ended = new CompletableFuture<>();
   private int port = -1;
@@ -97,8 +102,7 @@ final class RunningServer implements AutoCloseable {
     // A quarter is for small answers, which so never wait for large ones.
     MemoryBudget budget = new MemoryBudget(answerBytes(options), answerBytes(options) / 4);
     Admission admission = owner == null ? Admission.ANY : owner.admission();
-    Store store =
-        parts.opener().open(sqlOptions(options, endpoint, admission), parts.clock(), metrics);
+    Store store = store(options, sqlOptions(options, endpoint, admission), parts);
     add(store);
     if (owner != null) {
       owner.opened(store);
@@ -166,6 +170,43 @@ final class RunningServer implements AutoCloseable {
           "Whoever reaches {} can read and write everything: clients need no certificate without"
               + " --trusted-ca-file.",
           listen.text());
+    }
+  }
+
+  /** Opens the store, waiting for a database that is away. */
+  private Store store(ServerOptions options, SqlOptions sql, Parts parts)
+      throws StartException, OpenException {
+    long begin = System.nanoTime();
+    boolean said = false;
+    while (true) {
+      try {
+        return parts.opener().open(sql, parts.clock(), metrics);
+      } catch (OpenException e) {
+        if (!e.isAway() || System.nanoTime() - begin >= options.startupTimeout.toNanos()) {
+          throw e;
+        }
+        if (!said) {
+          LOG.warn(
+              "Waits up to {} s for the database: {}",
+              options.startupTimeout.toSeconds(),
+              Main.sentence(String.valueOf(e.getMessage())));
+          said = true;
+        }
+        pause();
+      }
+    }
+  }
+
+  private void pause() throws StartException {
+    boolean stopped;
+    try {
+      stopped = stopping.await(RETRY_MILLIS, TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      stopped = true;
+    }
+    if (stopped) {
+      throw new StartException(STOPPED);
     }
   }
 
@@ -270,17 +311,17 @@ final class RunningServer implements AutoCloseable {
 
   private void add(AutoCloseable part) throws StartException {
     synchronized (this) {
-      if (!closed) {
+      if (stopping.getCount() > 0) {
         started.push(part);
         return;
       }
     }
     close(part);
-    throw new StartException("The server was stopped before it had started.");
+    throw new StartException(STOPPED);
   }
 
   private synchronized @Nullable AutoCloseable next() {
-    closed = true;
+    stopping.countDown();
     return started.poll();
   }
 

@@ -54,6 +54,7 @@ final class ServerCommand implements Callable<Integer> {
     check("--compact-min-retain", options.compactMinRetain, 0, Long.MAX_VALUE);
     check("--compact-interval", options.compactInterval.toNanos(), 0, Long.MAX_VALUE);
     check("--compact-timeout", options.compactTimeout.toNanos(), 0, Long.MAX_VALUE);
+    check("--datastore-startup-timeout", options.startupTimeout.toNanos(), 0, Long.MAX_VALUE);
     check("--slow-sql-threshold", options.slowSqlThreshold.toNanos(), 0, Long.MAX_VALUE);
     check(
         "--datastore-max-open-connections",

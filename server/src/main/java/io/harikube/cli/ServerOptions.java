@@ -127,6 +127,16 @@ final class ServerOptions {
   Duration connectionMaxIdleTime;
 
   @Option(
+      names = "--datastore-startup-timeout",
+      paramLabel = "<duration>",
+      defaultValue = "0s",
+      converter = GoDuration.class,
+      description =
+          "How long a start waits for a PostgreSQL that cannot be reached, or is a standby; 0 for"
+              + " not at all.")
+  Duration startupTimeout;
+
+  @Option(
       names = "--slow-sql-threshold",
       paramLabel = "<duration>",
       defaultValue = "1s",

@@ -221,6 +221,11 @@ final class PostgresConnector {
     return order;
   }
 
+  /** The same, or that no host is the primary. */
+  static boolean isAway(SQLException e) {
+    return isLost(e) || STANDBY.equals(e.getSQLState());
+  }
+
   /** Whether {@code e} says that there is no connection, or that there can be none now. */
   static boolean isLost(SQLException e) {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {

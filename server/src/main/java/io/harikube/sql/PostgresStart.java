@@ -45,7 +45,7 @@ final class PostgresStart {
       return;
     } catch (SQLException e) {
       if (!"3D000".equals(e.getSQLState())) {
-        throw new OpenException("cannot connect to " + endpoint + ": " + e.getMessage(), e);
+        throw OpenException.of("cannot connect to " + endpoint + ": " + e.getMessage(), e);
       }
     }
     admission.admit(null);
@@ -55,7 +55,7 @@ final class PostgresStart {
       statement.execute("CREATE DATABASE \"" + endpoint.database().replace("\"", "\"\"") + '"');
     } catch (SQLException e) {
       if (!"42P04".equals(e.getSQLState())) {
-        throw new OpenException(
+        throw OpenException.of(
             "cannot create the database "
                 + endpoint.database()
                 + " at "

@@ -141,7 +141,7 @@ public final class SqlStore implements Store {
       throw e;
     } catch (SQLException e) {
       dialect.close();
-      throw new OpenException(
+      throw OpenException.of(
           "cannot open the database " + name(options.endpoint()) + ": " + e.getMessage(), e);
     }
   }
