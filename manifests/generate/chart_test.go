@@ -170,6 +170,19 @@ func TestChartAddsToLists(t *testing.T) {
 	}
 }
 
+// TestChartCanRefusePrivilegedPods: vCluster has a value for it, which reaches its configuration.
+func TestChartCanRefusePrivilegedPods(t *testing.T) {
+	values := map[string]any{"vcluster": map[string]any{"policies": map[string]any{"podSecurityStandard": "baseline"}}}
+	objects, err := render(packaged(t), theRelease, "1.37", values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := manifest{objects: objects}
+	if standard := m.config(t).at("policies", "podSecurityStandard"); standard != "baseline" {
+		t.Errorf("pods of the virtual cluster keep to %v", standard)
+	}
+}
+
 // TestChartHasWhatItNeeds: no file is missing in the archive, and the licence of what is not ours is in it.
 func TestChartHasWhatItNeeds(t *testing.T) {
 	c := packaged(t)
