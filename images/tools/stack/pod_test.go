@@ -283,12 +283,12 @@ func (p *pod) stop() {
 			time.AfterFunc(hook, func() { _ = process.command.Process.Signal(end) })
 		}
 	}
-	for name, processes := range p.running {
-		for _, process := range processes {
+	for _, c := range p.template.Spec.Containers {
+		for _, process := range p.running[c.Name] {
 			process.ended(grace - time.Since(begin))
 			state := process.command.ProcessState
-			p.t.Logf("%s of %s has ended after %.1f s: %v", process.name, name, time.Since(begin).Seconds(), state)
-			if name == "harikube" && !state.Success() {
+			p.t.Logf("%s has ended after %.1f s: %v", process.name, time.Since(begin).Seconds(), state)
+			if c.Name == "harikube" && !state.Success() {
 				p.t.Errorf("the server has not stopped in order; its log:\n%s", lastLines(process.log.String(), 30))
 			}
 		}
