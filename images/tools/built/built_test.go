@@ -171,6 +171,13 @@ func within(t *testing.T, limit time.Duration, what string, done func() bool) {
 	}
 }
 
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func sum(t *testing.T, path string) string {
 	t.Helper()
 	file, err := os.Open(path)
