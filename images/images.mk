@@ -55,7 +55,7 @@ FORCE:
 # $(1): the module, $(2): the folder of the work, $(3): the architecture, $(4): the name, $(5): the archive, $(6): more.
 define jib
 @mkdir -p $(2)/classes
-@$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar -Djib.console=plain \
+@$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar -Dstyle.color=never \
   -Dimage.work='$(abspath $(2))' -Dimage.architecture=$(3) -Dimage.name='$(4)' -Dimage.version='$(VERSION)' \
   -Dimage.revision='$(image_revision)' -Dimage.created='$(image_created)' -Dimage.source='$(SOURCE_URL)' \
   -Dimage.licence='$(LICENCE)' -Dimage.kubernetes='$(kubernetes_version)' $(6)
