@@ -55,7 +55,7 @@ FORCE:
 # $(1): the module, $(2): the folder of the work, $(3): the architecture, $(4): the name, $(5): the archive, $(6): more.
 define jib
 @mkdir -p $(2)/classes
-@$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar \
+@$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar -Dstyle.color=never \
   -Dimage.work='$(abspath $(2))' -Dimage.architecture=$(3) -Dimage.name='$(4)' -Dimage.version='$(VERSION)' \
   -Dimage.revision='$(image_revision)' -Dimage.created='$(image_created)' -Dimage.source='$(SOURCE_URL)' \
   -Dimage.licence='$(LICENCE)' -Dimage.kubernetes='$(kubernetes_version)' $(6)
@@ -112,11 +112,12 @@ image_programs := build/cache/programs
 # $(1): where the archives are that were built again, $(2): the minors.
 image_tests = HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_IMAGES_AGAIN='$(abspath $(1))' HARIKUBE_BIN='$(abspath $(bin))' \
   HARIKUBE_REGISTRY='$(abspath $(wildcard $(image_programs)/registry))' \
+  HARIKUBE_CRANE='$(abspath $(wildcard $(image_programs)/crane))' \
   HARIKUBE_DISTRIBUTION='$(abspath $(wildcard $(image_programs)/docker-registry))' \
   HARIKUBE_QEMU_ARM64='$(abspath $(wildcard $(image_programs)/qemu-aarch64-static))' \
   $(tally) sh -c 'failed=; for minor in $(2); do HARIKUBE_K8S=$$minor \
-    go test -C images/tools -count=1 -timeout=20m -json ./... || failed=1; done; \
-    go test -C images/kubernetes/init -count=1 -json ./... || failed=1; test -z "$$failed"'
+    go test -C images/tools/built -count=1 -timeout=20m -json ./... || failed=1; done; \
+    for module in tools kubernetes/init; do go test -C images/$$module -count=1 -json ./... || failed=1; done; test -z "$$failed"'
 
 .PHONY: test-images
 test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are pushed, and are the same again.
@@ -131,11 +132,12 @@ test-images-all: etcd build/e2e/tally $(image) $(image_programs) ## The same for
 	@$(MAKE) -C build/clone images MINORS=all ARCHITECTURES="amd64 arm64"
 	@export HARIKUBE_IMAGES_ALL=1; $(call image_tests,build/clone/build/images,$(sort $(K8S) $(other_minors)))
 
-# What the tests need besides: two registries, and an emulator of the other architecture. Debian's packages are unpacked, not
-# installed; without them the tests say what they have not tested.
-$(image_programs): images/images.mk images/tools/go.mod
+# What the tests need besides: two registries, crane, and an emulator of the other architecture. Debian's packages are unpacked,
+# not installed; without them the tests say what they have not tested.
+$(image_programs): images/images.mk images/tools/built/go.mod
 	@mkdir -p $@
-	@go build -C images/tools $(go_build) -o '$(abspath $@)/registry' github.com/google/go-containerregistry/cmd/registry
+	@go build -C images/tools/built $(go_build) -o '$(abspath $@)/' github.com/google/go-containerregistry/cmd/registry \
+	  github.com/google/go-containerregistry/cmd/crane
 	@for program in docker-registry/usr/bin/docker-registry qemu-user-static/usr/bin/qemu-aarch64-static; do \
 	  package=$$(images/debian $${program%%/*} $(host_architecture) build/cache/debian) && \
 	  dpkg-deb --extract $$package $@/files && mv $@/files/$${program#*/} $@/ || \

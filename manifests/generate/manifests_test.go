@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -666,6 +668,26 @@ func TestAPIServerFlags(t *testing.T) {
 		}
 		if m.config(t).at("controlPlane", "distro", "k8s", "scheduler", "enabled") != false {
 			t.Error("there is a scheduler")
+		}
+	})
+}
+
+// TestTrapControllers: the controllers are those that vCluster would name, without one that Kubernetes 1.37 does not know.
+func TestTrapControllers(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join(theSources(t).vclusterFolder, "pkg", "k8s", "k8s.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last list is the one for neither private nodes nor a scheduler in the virtual cluster.
+	lists := regexp.MustCompile(`"(--controllers=\*,-[^"]*)"`).FindAllStringSubmatch(string(source), -1)
+	if len(lists) != 2 {
+		t.Fatalf("vCluster has the lists %q; there were two when this was written", lists)
+	}
+	want := strings.Replace(lists[1][1], ",-cloud-node-lifecycle", "", 1)
+	each(t, func(t *testing.T, m manifest) {
+		args := texts(m.config(t).at("controlPlane", "distro", "k8s", "controllerManager", "extraArgs"))
+		if len(args) != 1 || args[0] != want {
+			t.Errorf("the controller manager has %q; want %q", args, want)
 		}
 	})
 }

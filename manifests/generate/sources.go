@@ -27,6 +27,8 @@ type sources struct {
 	vcluster map[string][]byte // by their paths in the chart
 	// vclusterVersion is without a v, as the tags of its images are.
 	vclusterVersion string
+	// vclusterFolder has its sources.
+	vclusterFolder string
 }
 
 // folders are where the sources are. The files of Kubernetes' versions have theirs in a line of go.mod.
@@ -76,7 +78,7 @@ func (s *sources) readVCluster(folder string) error {
 	if found.Error != "" || found.Dir == "" {
 		return fmt.Errorf("downloading %s: %s", module, found.Error)
 	}
-	s.vclusterVersion = strings.TrimPrefix(found.Version, "v")
+	s.vclusterVersion, s.vclusterFolder = strings.TrimPrefix(found.Version, "v"), found.Dir
 	if s.vcluster["LICENSE"], err = os.ReadFile(filepath.Join(found.Dir, "LICENSE")); err != nil {
 		return err
 	}

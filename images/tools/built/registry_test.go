@@ -47,36 +47,41 @@ func program(t *testing.T, variable string) string {
 }
 
 func TestPush(t *testing.T) {
-	for kind, registry := range registries {
+	for kind := range registries {
 		t.Run(kind, func(t *testing.T) {
-			address := freeAddress(t)
-			_, port, _ := net.SplitHostPort(address)
-			command := registry(t, port)
-			var log lines
-			command.Stdout, command.Stderr = &log, &log
-			if err := command.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				_ = command.Process.Kill()
-				_ = command.Wait()
-				if t.Failed() {
-					t.Log(log.String())
-				}
-			})
-			within(t, 30*time.Second, "the registry answers", func() bool {
-				response, err := http.Get("http://" + address + "/v2/")
-				if err == nil {
-					response.Body.Close()
-				}
-				return err == nil && response.StatusCode == http.StatusOK
-			})
+			address := startRegistry(t, kind)
 			pushAndPull(t, filepath.Join(images, "harikube.tar"), address+"/team/harikube:v1.2.3")
 			if kind == "distribution" {
 				pushAndPull(t, kubernetesArchive(host), address+"/team/kubernetes:v1.37.2-v1.2.3")
 			}
 		})
 	}
+}
+
+// startRegistry answers the address of one that runs as long as the test.
+func startRegistry(t *testing.T, kind string) string {
+	t.Helper()
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	command := registries[kind](t, port)
+	var log lines
+	command.Stdout, command.Stderr = &log, &log
+	check(t, command.Start())
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	within(t, 30*time.Second, "the registry answers", func() bool {
+		response, err := http.Get("http://" + address + "/v2/")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err == nil && response.StatusCode == http.StatusOK
+	})
+	return address
 }
 
 func pushAndPull(t *testing.T, path, reference string) {

@@ -274,14 +274,23 @@ func (p *pod) stop() {
 		if c.Lifecycle != nil {
 			hook = time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second
 		}
+		end := syscall.SIGTERM
+		if c.Name == "syncer" {
+			// vCluster ends at once, and the programs that it has started are killed with the container.
+			end = syscall.SIGKILL
+		}
 		for _, process := range p.running[c.Name] {
-			time.AfterFunc(hook, func() { _ = process.command.Process.Signal(syscall.SIGTERM) })
+			time.AfterFunc(hook, func() { _ = process.command.Process.Signal(end) })
 		}
 	}
-	for name, processes := range p.running {
-		for _, process := range processes {
+	for _, c := range p.template.Spec.Containers {
+		for _, process := range p.running[c.Name] {
 			process.ended(grace - time.Since(begin))
-			p.t.Logf("%s of %s has ended after %.1f s: %v", process.name, name, time.Since(begin).Seconds(), process.command.ProcessState)
+			state := process.command.ProcessState
+			p.t.Logf("%s has ended after %.1f s: %v", process.name, time.Since(begin).Seconds(), state)
+			if c.Name == "harikube" && !state.Success() {
+				p.t.Errorf("the server has not stopped in order; its log:\n%s", lastLines(process.log.String(), 30))
+			}
 		}
 	}
 	p.remove()

@@ -3,6 +3,7 @@ package stack
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestSQLite(t *testing.T) {
 				}
 			}
 			move(s.claims["database"], aside)
-			s.refuses("there is no store at sqlite:///data/state.db, but by /data/owner the store used last is at sqlite:///data/state.db")
+			s.refuses("There is no store at sqlite:///data/state.db, but by /data/owner the store used last is at sqlite:///data/state.db")
 			if _, err := os.Stat(database); !os.IsNotExist(err) {
 				t.Errorf("the server that refused has left a database behind: %v", err)
 			}
@@ -59,7 +60,7 @@ func TestPostgres(t *testing.T) {
 			s.serves()
 			secret["endpoint"] = at("other")
 			said := func(database string) string { return "postgresql://" + cluster.Address() + "/" + database }
-			s.refuses("there is no store at "+said("other"), "by /data/owner the store used last is at "+said("harikube"))
+			s.refuses("There is no store at "+said("other"), "by /data/owner the store used last is at "+said("harikube"))
 			secret["endpoint"] = at("harikube")
 			s.hasEverything()
 		})
@@ -73,6 +74,7 @@ type stack struct {
 	claims   map[string]string
 	keys     keys
 	uid      string // of the object that was made
+	replicas int
 }
 
 func newStack(t *testing.T, name string) *stack {
@@ -120,8 +122,9 @@ func (s *stack) serves() {
 	s.uid = p.mustKubectl("--namespace=shop", "get", "configmap", "prices", "--output=jsonpath={.metadata.uid}")
 	// The controller manager's work.
 	p.mustKubectl("--namespace=shop", "wait", "--for=create", "--timeout=5m", "serviceaccount/default")
-	p.mustKubectl("--namespace=shop", "create", "deployment", "till", "--image=till:1", "--replicas=2")
-	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}=2", "--timeout=5m", "deployment/till")
+	p.mustKubectl("--namespace=shop", "create", "deployment", "till", "--image=till:1", "--replicas=1")
+	s.replicas = 1
+	s.controls(p)
 
 	metrics := p.mustKubectl("get", "--raw", "/metrics")
 	for _, metric := range []string{"apiserver_storage_", "etcd_request_duration_seconds_count"} {
@@ -145,8 +148,17 @@ func (s *stack) hasEverything() {
 	if uid := p.mustKubectl("--namespace=shop", "get", "configmap", "prices", "--output=jsonpath={.metadata.uid}"); uid != s.uid {
 		s.t.Errorf("the object has the uid %s, not %s", uid, s.uid)
 	}
-	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}=2", "--timeout=5m", "deployment/till")
+	s.controls(p)
 	p.stop()
+}
+
+// controls: the controller manager does what is asked of it. After a restart it waits for the lease of the one before.
+func (s *stack) controls(p *pod) {
+	s.t.Helper()
+	s.replicas++
+	count := strconv.Itoa(s.replicas)
+	p.mustKubectl("--namespace=shop", "scale", "deployment/till", "--replicas="+count)
+	p.mustKubectl("--namespace=shop", "wait", "--for=jsonpath={.status.unavailableReplicas}="+count, "--timeout=5m", "deployment/till")
 }
 
 // refuses: the server does not start on what is there now, and says why.

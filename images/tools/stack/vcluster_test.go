@@ -1,9 +1,8 @@
 package stack
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -24,7 +23,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const apiServer = "https://127.0.0.1:6443"
+const (
+	// What is done here in its stead is what the sources of this version do.
+	vclusterVersion   = "0.36.1"
+	apiServer         = "https://127.0.0.1:6443"
+	controllerManager = "https://127.0.0.1:10257"
+)
 
 // program is what vCluster's configuration says of one of Kubernetes' programs.
 type program struct {
@@ -150,6 +154,9 @@ func merged(flags, extra []string) []string {
 func (p *pod) startKubernetes(keys keys) {
 	p.t.Helper()
 	syncer := p.container("syncer")
+	if !strings.HasSuffix(syncer.Image, ":"+vclusterVersion) {
+		p.t.Fatalf("the image is %s; compare what is done here with that version, above all StartK8S in its pkg/k8s", syncer.Image)
+	}
 	pki := filepath.Join(p.volumes["data"], "pki")
 	check(p.t, os.Mkdir(pki, 0o700))
 	for name, text := range keys.files {
@@ -162,32 +169,29 @@ func (p *pod) startKubernetes(keys keys) {
 	p.waitForStore(c)
 	root := filepath.Join(p.folder, "vcluster-root")
 	check(p.t, os.MkdirAll(root, 0o755))
-	run := func(name string, flags []string) *process {
+	run := func(name string, flags []string, ready string) {
+		p.t.Helper()
 		// vCluster's image is not looked into: an empty root is the least that it can give to its programs.
 		spec := p.spec(syncer, root, v1.Config{WorkingDir: "/data"})
 		spec.Command, spec.Arguments = []string{"/binaries/" + name}, flags
+		spec.Env = append(spec.Env, "_VCLUSTER_MANAGED=yes",
+			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/binaries:/usr/local/bin")
 		process := start(p.t, name, spec)
 		p.running[syncer.Name] = append(p.running[syncer.Name], process)
-		return process
+		within(p.t, 5*time.Minute, func() string { return ready + " is good; the log:\n" + lastLines(process.log.String(), 30) }, func() bool {
+			if !process.running() {
+				p.t.Fatalf("%s has ended, and vCluster would with it:\n%s", name, lastLines(process.log.String(), 30))
+			}
+			response, err := keys.administrator.Get(ready)
+			if err != nil {
+				return false
+			}
+			response.Body.Close()
+			return response.StatusCode == http.StatusOK
+		})
 	}
-	server := run("kube-apiserver", c.apiServerFlags())
-	within(p.t, 5*time.Minute, func() string {
-		return "the API server is ready; its log:\n" + lastLines(server.log.String(), 30)
-	}, func() bool {
-		if !server.running() {
-			// vCluster ends with it, and the node starts its container again.
-			p.t.Logf("the API server has ended, and is started again:\n%s", lastLines(server.log.String(), 5))
-			p.running[syncer.Name] = nil
-			server = run("kube-apiserver", c.apiServerFlags())
-		}
-		response, err := keys.administrator.Get(apiServer + "/readyz")
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
-	run("kube-controller-manager", c.controllerManagerFlags())
+	run("kube-apiserver", c.apiServerFlags(), apiServer+"/readyz")
+	run("kube-controller-manager", c.controllerManagerFlags(), controllerManager+"/healthz")
 }
 
 // waitForStore asks for the members of the store with the API server's certificates, as vCluster does.
@@ -237,9 +241,11 @@ func (p *pod) mustKubectl(arguments ...string) string {
 	return output
 }
 
-// keys are the files of /data/pki. vCluster keeps them in a Secret of the host, so they outlive a pod.
+// keys are the files of /data/pki, as kubeadm makes them for vCluster, which keeps them in a Secret of the host, so that they
+// outlive a pod.
 type keys struct {
-	files         map[string]string
+	files map[string]string
+	// administrator does not look at certificates: the controller manager has one of its own making.
 	administrator *http.Client
 }
 
@@ -264,7 +270,7 @@ func newKeys(t *testing.T) keys {
 	files["sa.key"] = accounts.key
 	files["sa.pub"] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
 	for name, subject := range map[string]pkix.Name{
-		"admin.conf":              {CommonName: "kubernetes-admin", Organization: []string{"system:masters"}},
+		"admin.conf":              theAdministrator,
 		"controller-manager.conf": {CommonName: "system:kube-controller-manager"},
 	} {
 		user := authority.sign(t, subject)
@@ -277,20 +283,20 @@ contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
 `, apiServer, encoded(authority.certificate), encoded(user.certificate), encoded(user.key))
 	}
-	administrator := authority.sign(t, pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}})
+	administrator := authority.sign(t, theAdministrator)
 	pairOf, err := tls.X509KeyPair([]byte(administrator.certificate), []byte(administrator.key))
 	check(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(authority.parsed)
 	return keys{files, &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pairOf}}, DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pairOf}}, DisableKeepAlives: true,
 	}}}
 }
+
+var theAdministrator = pkix.Name{CommonName: "kubernetes-super-admin", Organization: []string{"system:masters"}}
 
 type keyPair struct {
 	certificate, key string
 	parsed           *x509.Certificate
-	private          *ecdsa.PrivateKey
+	private          *rsa.PrivateKey
 }
 
 func newAuthority(t *testing.T, name string) keyPair {
@@ -313,7 +319,7 @@ func (k keyPair) sign(t *testing.T, subject pkix.Name) keyPair {
 // make signs a template, by itself if there is nobody else.
 func (k keyPair) make(t *testing.T, template *x509.Certificate) keyPair {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	check(t, err)
 	template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62))
 	check(t, err)
@@ -326,11 +332,9 @@ func (k keyPair) make(t *testing.T, template *x509.Certificate) keyPair {
 	check(t, err)
 	parsed, err := x509.ParseCertificate(der)
 	check(t, err)
-	encoded, err := x509.MarshalECPrivateKey(private)
-	check(t, err)
 	return keyPair{
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: encoded})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})),
 		parsed, private,
 	}
 }
