@@ -4,7 +4,8 @@
 #   make sign KEY=file [DIST=release/dist]      signs it: SHA256SUMS, and each image by its digest
 #   make verify DIST=folder [PUBKEY=file]       judges a folder that somebody downloaded
 #   make keep-manifests VERSION=v1.2.3          keeps the manifests of a version, for the tests of upgrades
-#   make push-signatures REGISTRY=name          after `make push`: the signatures, beside the images
+#   make push-release [REGISTRY=name]           the images of release/dist into a registry, as they were released
+#   make push-signatures [REGISTRY=name]        after that: their signatures, beside them
 
 assemble := build/release/assemble
 server_bom := build/release/server.cdx.json
@@ -17,9 +18,9 @@ release_minors = $(or $(call typed,MINORS),all)
 release-check release-dist keep-manifests: export RELEASE_VERSION = $(call typed,VERSION)
 sign: export RELEASE_KEY = $(value KEY)
 # Everybody's public key, when there is one in the repository.
-sign verify push-signatures: export RELEASE_PUBKEY = $(or $(value PUBKEY),$(wildcard release/harikube.pub))
-sign verify push-signatures: export RELEASE_DIST = $(value DIST)
-push-signatures: export RELEASE_REGISTRY = $(call typed,REGISTRY)
+sign verify push-release push-signatures: export RELEASE_PUBKEY = $(or $(value PUBKEY),$(wildcard release/harikube.pub))
+sign verify push-release push-signatures: export RELEASE_DIST = $(value DIST)
+push-release push-signatures: export RELEASE_REGISTRY = $(call typed,REGISTRY)
 
 $(assemble): $(wildcard release/assemble/go.* release/assemble/*.go)
 	@mkdir -p $(@D)
@@ -59,6 +60,10 @@ keep-manifests: $(assemble) ## Keeps the manifests of a version in manifests/rel
 	@$(assemble) version
 	@$(MAKE) manifests
 	@$(assemble) keep
+
+.PHONY: push-release
+push-release: $(assemble) ## Brings the images of release/dist into a registry, as they were released. REGISTRY=, DIST=, PUBKEY=
+	@$(assemble) push
 
 .PHONY: push-signatures
 push-signatures: $(assemble) ## Puts the images' signatures beside the images in a registry. REGISTRY=, DIST=

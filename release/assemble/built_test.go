@@ -132,6 +132,43 @@ func TestBuiltKubernetes(t *testing.T) {
 	must(t, sc.err())
 }
 
+// The real manifests of a version are kept in a clone: they are what the manifests' own test of kept ones wants, the release can be made
+// with them, and the chart is there to upgrade from.
+func TestBuiltKept(t *testing.T) {
+	s, _, minor := builtTree(t)
+	const version = "v999.0.0"
+	r := &repo{t, filepath.Join(t.TempDir(), "clone")}
+	run := func(name string, args ...string) string {
+		t.Helper()
+		c := exec.Command(name, args...)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", c, err, out)
+		}
+		return string(out)
+	}
+	run("git", "clone", "-q", s.root, r.root)
+	settings, err := (&dist{source: s}).readSettings()
+	must(t, err)
+	run(s.path("build/tools/manifests"), "-root", r.root, "-out", r.path("build/manifests"), "-version", version, "-registry", settings["REGISTRY"],
+		"-kubernetes", minor.name)
+	must(t, keepCommand(r.root, version, "build/manifests", t.Output()))
+	r.commit("The manifests are kept")
+	must(t, checkCommand(r.root, version, "build/manifests", t.Output()))
+	folder := keptFolder + "/" + version
+	if images := read(t, r.root, folder+"/"+imagesFile); !strings.Contains(images, settings["REGISTRY"]+"/harikube:"+version+"\n") {
+		t.Errorf("images.txt: %s", images)
+	}
+	if chart := run("tar", "-xzOf", r.path(folder+"/chart/harikube-"+version+".tgz"), "harikube/Chart.yaml"); !strings.Contains(chart, version) {
+		t.Errorf("the chart: %s", chart)
+	}
+	r.git("tag", version)
+	tested := run("go", "test", "-C", r.path("manifests/generate"), "-trimpath", "-count=1", "-v", "-run", "TestReleases", ".")
+	if !strings.Contains(tested, "--- PASS: TestReleases/"+version) {
+		t.Errorf("the manifests' own test: %s", tested)
+	}
+}
+
 // What the tree has is no secret, so that a release of it is not refused.
 func TestTreeHasNoSecrets(t *testing.T) {
 	s, _, _ := builtTree(t)

@@ -43,6 +43,9 @@ type artifact struct {
 	Digest string `json:"digest,omitempty"` // what a registry knows that image by
 }
 
+// forAll: it is the archive of an image for all platforms.
+func (a artifact) forAll() bool { return a.Kind == kindImage && strings.Contains(a.Arch, ",") }
+
 // metadata is the whole of metadata.json.
 type metadata struct {
 	Name      string     `json:"name"`
@@ -369,11 +372,11 @@ func readManifests(folder, version string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// keepable are the manifests that are kept in the repository: what one applies, not what is packed, and each once.
+// keepable is what is kept in the repository to upgrade from: manifests and chart. The bases for kustomize are the manifests again.
 func keepable(manifests map[string][]byte) map[string][]byte {
 	kept := map[string][]byte{}
 	for name, content := range manifests {
-		if !strings.HasPrefix(name, "chart/") && !strings.HasPrefix(name, "kustomize/") {
+		if !strings.HasPrefix(name, "kustomize/") {
 			kept[name] = content
 		}
 	}
