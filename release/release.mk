@@ -22,6 +22,17 @@ sign verify push-release push-signatures: export RELEASE_PUBKEY = $(or $(value P
 sign verify push-release push-signatures: export RELEASE_DIST = $(value DIST)
 push-release push-signatures: export RELEASE_REGISTRY = $(call typed,REGISTRY)
 
+# What somebody has set for all programs of Go or Java would give other bytes. Go takes an empty variable for none, and then reads
+# its file of settings.
+release: export GOFLAGS = -buildvcs=false
+release: export GOAMD64 = v1
+release: export GOARM64 = v8.0
+release: export GOFIPS140 = off
+release: export GOEXPERIMENT =
+release: export JAVA_TOOL_OPTIONS =
+release: export JDK_JAVA_OPTIONS =
+release: export MAVEN_ARGS =
+
 $(assemble): $(wildcard release/assemble/go.* release/assemble/*.go)
 	@mkdir -p $(@D)
 	@CGO_ENABLED=0 go build -C release/assemble $(go_build) -o '$(CURDIR)/$@' .
@@ -60,6 +71,10 @@ keep-manifests: $(assemble) ## Keeps the manifests of a version in manifests/rel
 	@$(assemble) version
 	@$(MAKE) manifests
 	@$(assemble) keep
+
+.PHONY: manifests-archive
+manifests-archive: $(assemble) manifests ## The manifests in their folders, as a release has them, in build/release. VERSION=vX.Y.Z
+	@$(assemble) archive -version '$(VERSION)' -out build/release >/dev/null
 
 .PHONY: push-release
 push-release: $(assemble) ## Brings the images of release/dist into a registry, as they were released. REGISTRY=, DIST=, PUBKEY=

@@ -183,7 +183,10 @@ func TestTwoClones(t *testing.T) {
 	}
 	const version = "v999.0.0"
 	var releases []map[string]string
-	for i, settings := range [][]string{{"TZ=UTC"}, {"TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8", "UMASK=077"}} {
+	for i, settings := range [][]string{{"TZ=UTC"}, {
+		"TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8", "UMASK=077", "GOFLAGS=-tags=somebody", "GOAMD64=v2", "GOARM64=v8.1",
+		"JAVA_TOOL_OPTIONS=-XX:+UseZGC", "JDK_JAVA_OPTIONS=-Dfile.encoding=ISO-8859-1", "MAVEN_ARGS=-Dimage.revision=another",
+	}} {
 		clone := filepath.Join(t.TempDir(), fmt.Sprint("clone", i))
 		if out, err := exec.Command("git", "clone", "-q", "--no-hardlinks", root, clone).CombinedOutput(); err != nil {
 			t.Fatalf("git clone: %v: %s", err, out)

@@ -287,7 +287,10 @@ func TestSecretsInWhatWasBuilt(t *testing.T) {
 		}, []string{"monitoring-x.yaml, line 1, has a password in a URL", "monitoring/x.yaml, line 1, has a password in a URL"}},
 		"a chart": {func(r *repo) {
 			r.write("build/manifests/chart/harikube-v0.2.0.tgz", string(gzipped(tarred(map[string]tarFile{"harikube/values.yaml": {content: testKey}}))))
-		}, []string{"harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key"}},
+		}, []string{
+			"harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key",
+			"harikube-manifests-v0.2.0.tar.gz!harikube-manifests-v0.2.0/chart/harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key",
+		}},
 		"a layer": {func(r *repo) {
 			r.image(imageOf{
 				name: "harikube", ref: testRegistry + "/harikube:v0.2.0", version: "v0.2.0", layers: func(arch string) []map[string]tarFile {

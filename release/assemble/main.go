@@ -2,6 +2,7 @@
 //
 //	assemble version -version vX.Y.Z              whether it is one
 //	assemble check  -version vX.Y.Z               whether this commit can be released under this version
+//	assemble archive -version vX.Y.Z -out FOLDER  the archive of the manifests alone
 //	assemble dist   -version vX.Y.Z -bom FILE     fills release/dist
 //	assemble sign   [-dist FOLDER]                signs it with the key of the file that KEY names
 //	assemble verify [-dist FOLDER]                judges a folder that somebody downloaded
@@ -26,7 +27,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-const usage = "usage: assemble check|dist|sign|verify|keep|push|push-signatures [options]"
+const usage = "usage: assemble version|check|archive|dist|sign|verify|keep|push|push-signatures [options]"
 
 // run is the program. Values that come from whoever types `make` may be in the environment instead: RELEASE_VERSION,
 // RELEASE_KEY, RELEASE_PUBKEY, RELEASE_DIST, RELEASE_REGISTRY. There no shell reads them.
@@ -65,6 +66,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = parseVersion(*version)
 	case "check":
 		err = checkCommand(*root, *version, *manifests, stdout)
+	case "archive":
+		err = archiveCommand(*root, *version, *manifests, *out, stdout)
 	case "dist":
 		err = distCommand(distOptions{
 			root: *root, version: *version, images: *images, manifests: *manifests, bom: *bom, lib: *lib, out: *out,

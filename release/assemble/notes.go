@@ -75,6 +75,8 @@ func (d *dist) notes(commits []commit) string {
 	say("sha256sum --check --ignore-missing %s", sumsFile)
 	say("openssl dgst -sha256 -verify harikube.pub -signature %s %s", signatureFile, sumsFile)
 	say("```\n")
+	say("With an Ed25519 key the second command is")
+	say("`openssl pkeyutl -verify -pubin -inkey harikube.pub -rawin -in %s -sigfile %s`.\n", sumsFile, signatureFile)
 	say("`make verify DIST=folder PUBKEY=harikube.pub` in the repository judges the whole folder. An image in a registry:\n")
 	say("```")
 	for _, i := range d.images {
@@ -101,7 +103,7 @@ func (d *dist) notes(commits []commit) string {
 			say("| `%s` | %s | `%s` |", a.Name, size(a.Size), a.SHA256)
 		}
 	}
-	say("\nEach archive has a bill of materials beside it, `NAME%s`, and the whole has `harikube-%s%s`.", bomEnding, d.version, bomEnding)
+	say("\nEach archive, chart and patch has a bill of materials beside it, `NAME%s`, and the whole has `harikube-%s%s`.", bomEnding, d.version, bomEnding)
 
 	say("\n## Changes\n")
 	switch {

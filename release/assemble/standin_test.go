@@ -67,6 +67,7 @@ var sourceFiles = map[string]string{
 	"release/release.properties":           "# Said once.\nREGISTRY=" + testRegistry + "\nSOURCE_URL=https://harikube.example\nLICENCE=NOASSERTION\n",
 	"patches/kubernetes-v1.37.patch":       "diff --git a/x b/x\n",
 	"images/kubernetes/1.37/go.mod":        "module x\n\ngo 1.26\n\nrequire k8s.io/kubernetes " + testKube + "\n",
+	"manifests/vcluster/go.mod":            "module x\n\ngo 1.26\n\nrequire " + vclusterModule + " v0.36.1\n",
 	"server/src/main/launcher/harikube":    "#!/bin/sh\nexec \"$(dirname \"$0\")/../runtime/bin/java\" \"$@\"\n",
 	"server/src/main/launcher/find-jdk":    "#!/bin/sh\nexit 1\n",
 	"a name with spaces":                   "x\n",
