@@ -103,6 +103,14 @@ build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/c
 	@go build -C e2e $(go_build) -o '$(CURDIR)/build/e2e/' ./cmd/...
 	@touch build/e2e/run build/e2e/tally
 
+# The command line of the vCluster whose chart the manifests have.
+build/e2e/vcluster: manifests/vcluster/go.mod manifests/vcluster/go.sum
+	@echo "vCluster's command line: building (4 minutes the first time)"
+	@mkdir -p $(@D)
+	@cd manifests/vcluster && go mod download github.com/loft-sh/vcluster && \
+	  CGO_ENABLED=0 go build -C "$$(go list -m -f '{{.Dir}}' github.com/loft-sh/vcluster)" $(go_build) -o '$(CURDIR)/$@' ./cmd/vclusterctl
+	@touch $@
+
 # ---- Run ---------------------------------------------------------------------------------------
 
 # PORT=6443 of the API server, DATA=folder, ENDPOINT=postgres://…, STORE=etcd to compare.
@@ -147,18 +155,18 @@ test-java-long: build/e2e/tally
 	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
 
 .PHONY: test-e2e
-test-e2e: build manifests kubernetes-unpatched build/e2e/tally test-postgres ## The tests of Kubernetes on HariKube.
+test-e2e: build manifests-archive kubernetes-unpatched build/e2e/tally build/e2e/vcluster test-postgres ## The tests of Kubernetes on HariKube.
 	@$(tally) go test -C e2e -count=1 -timeout=30m -json ./...
 
 kubernetes_tests = go test -C e2e -count=1 -timeout=30m -json -run "$(RUN)" .
 
 .PHONY: test-kubernetes
-test-kubernetes: build manifests build/e2e/tally test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
+test-kubernetes: build manifests-archive build/e2e/tally build/e2e/vcluster test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
 	@$(tally) $(kubernetes_tests)
 
 # build/bin has the programs of one minor version at a time; in the end those of K8S= again.
 .PHONY: test-kubernetes-minors
-test-kubernetes-minors: build manifests build/e2e/tally test-postgres ## The same with the minor versions other than K8S=.
+test-kubernetes-minors: build manifests-archive build/e2e/tally build/e2e/vcluster test-postgres ## The same with the minor versions other than K8S=.
 	@$(tally) sh -c 'failed=; for minor in $(other_minors); do \
 	  $(MAKE) kubernetes K8S=$$minor >&2 && $(kubernetes_tests) || failed=1; done; \
 	  $(MAKE) kubernetes >&2; test -z "$$failed"'

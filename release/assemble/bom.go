@@ -172,22 +172,31 @@ func (b *bill) file(name string, content []byte, runtime string) error {
 	return nil
 }
 
-func (b *bill) runtime(release []byte) error {
+// javaVersion is what a Java runtime's file `release` says.
+func javaVersion(release []byte) (version, maker string, err error) {
 	field := map[string]string{}
 	for _, m := range javaRelease.FindAllSubmatch(release, -1) {
 		field[string(m[1])] = string(m[2])
 	}
-	version := field["JAVA_RUNTIME_VERSION"]
+	version = field["JAVA_RUNTIME_VERSION"]
 	if version == "" {
 		version = field["JAVA_VERSION"]
 	}
 	if version == "" {
-		return fmt.Errorf("The Java runtime does not say its version.")
+		err = fmt.Errorf("The Java runtime does not say its version.")
+	}
+	return version, field["IMPLEMENTOR"], err
+}
+
+func (b *bill) runtime(release []byte) error {
+	version, maker, err := javaVersion(release)
+	if err != nil {
+		return err
 	}
 	purl := "pkg:generic/openjdk@" + url.PathEscape(version)
 	b.putTop(cdx.Component{
 		BOMRef: purl, Type: cdx.ComponentTypePlatform, Name: "openjdk", Version: version, PackageURL: purl,
-		Publisher: field["IMPLEMENTOR"], Description: "The Java runtime, linked for the server",
+		Publisher: maker, Description: "The Java runtime, linked for the server",
 	})
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// Tests of what was really built. make says where that is: `make test-release`, `make test-release-twice`, `make test-cosign`.
+// Tests of what was really built. make says where that is: `make test-release-built`, `make test-release-twice`, `make test-cosign`.
 
 // builtTree is a tree in which `make images manifests` has built something.
 func builtTree(t *testing.T) (*source, distOptions, minor) {
@@ -132,6 +132,45 @@ func TestBuiltKubernetes(t *testing.T) {
 	must(t, sc.err())
 }
 
+// The real manifests of a version are kept in a copy of the commit: they are what the manifests' own test of kept ones wants, the release can be made
+// with them, and the chart is there to upgrade from.
+func TestBuiltKept(t *testing.T) {
+	s, _, minor := builtTree(t)
+	const version = "v999.0.0"
+	r := &repo{t, t.TempDir()}
+	run := func(name string, args ...string) string {
+		t.Helper()
+		c := exec.Command(name, args...)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", c, err, out)
+		}
+		return string(out)
+	}
+	run("sh", "-c", `git -C "$0" archive HEAD | tar -xC "$1"`, s.root, r.root) // also of a shallow clone
+	r.git("init", "-q")
+	r.commit("What there is")
+	settings, err := (&dist{source: s}).readSettings()
+	must(t, err)
+	run(s.path("build/tools/manifests"), "-root", r.root, "-out", r.path("build/manifests"), "-version", version, "-registry", settings["REGISTRY"],
+		"-kubernetes", minor.name)
+	must(t, keepCommand(r.root, version, "build/manifests", t.Output()))
+	r.commit("The manifests are kept")
+	must(t, checkCommand(r.root, version, "build/manifests", t.Output()))
+	folder := keptFolder + "/" + version
+	if images := read(t, r.root, folder+"/"+imagesFile); !strings.Contains(images, settings["REGISTRY"]+"/harikube:"+version+"\n") {
+		t.Errorf("images.txt: %s", images)
+	}
+	if chart := run("tar", "-xzOf", r.path(folder+"/chart/harikube-"+version+".tgz"), "harikube/Chart.yaml"); !strings.Contains(chart, version) {
+		t.Errorf("the chart: %s", chart)
+	}
+	r.git("tag", version)
+	tested := run("go", "test", "-C", r.path("manifests/generate"), "-trimpath", "-count=1", "-v", "-run", "TestReleases", ".")
+	if !strings.Contains(tested, "--- PASS: TestReleases/"+version) {
+		t.Errorf("the manifests' own test: %s", tested)
+	}
+}
+
 // What the tree has is no secret, so that a release of it is not refused.
 func TestTreeHasNoSecrets(t *testing.T) {
 	s, _, _ := builtTree(t)
@@ -146,7 +185,10 @@ func TestTwoClones(t *testing.T) {
 	}
 	const version = "v999.0.0"
 	var releases []map[string]string
-	for i, settings := range [][]string{{"TZ=UTC"}, {"TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8", "UMASK=077"}} {
+	for i, settings := range [][]string{{"TZ=UTC"}, {
+		"TZ=Asia/Kathmandu", "LC_ALL=C.UTF-8", "UMASK=077", "GOFLAGS=-tags=somebody", "GOAMD64=v2", "GOARM64=v8.1",
+		"JAVA_TOOL_OPTIONS=-XX:+UseZGC", "JDK_JAVA_OPTIONS=-Dfile.encoding=ISO-8859-1", "MAVEN_ARGS=-Dimage.revision=another",
+	}} {
 		clone := filepath.Join(t.TempDir(), fmt.Sprint("clone", i))
 		if out, err := exec.Command("git", "clone", "-q", "--no-hardlinks", root, clone).CombinedOutput(); err != nil {
 			t.Fatalf("git clone: %v: %s", err, out)

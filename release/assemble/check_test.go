@@ -287,7 +287,10 @@ func TestSecretsInWhatWasBuilt(t *testing.T) {
 		}, []string{"monitoring-x.yaml, line 1, has a password in a URL", "monitoring/x.yaml, line 1, has a password in a URL"}},
 		"a chart": {func(r *repo) {
 			r.write("build/manifests/chart/harikube-v0.2.0.tgz", string(gzipped(tarred(map[string]tarFile{"harikube/values.yaml": {content: testKey}}))))
-		}, []string{"harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key"}},
+		}, []string{
+			"harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key",
+			"harikube-manifests-v0.2.0.tar.gz!harikube-manifests-v0.2.0/chart/harikube-v0.2.0.tgz!harikube/values.yaml, line 1, has a private key",
+		}},
 		"a layer": {func(r *repo) {
 			r.image(imageOf{
 				name: "harikube", ref: testRegistry + "/harikube:v0.2.0", version: "v0.2.0", layers: func(arch string) []map[string]tarFile {
@@ -451,15 +454,14 @@ func TestKeep(t *testing.T) {
 	keep := func(version string) error { return keepCommand(r.root, version, "build/manifests", t.Output()) }
 	must(t, keep(testVersion))
 	folder := "manifests/releases/" + testVersion
-	for _, name := range []string{"vcluster-harikube-sqlite-release-v0.2.0.yaml", "monitoring/alerts.yaml", "images.txt", "postgres-release-v0.2.0.yaml"} {
+	for _, name := range []string{"vcluster-harikube-sqlite-release-v0.2.0.yaml", "monitoring/alerts.yaml", "images.txt", "postgres-release-v0.2.0.yaml",
+		"chart/harikube-v0.2.0.tgz"} {
 		if read(t, r.root, folder+"/"+name) != read(t, r.root, "build/manifests/"+name) {
 			t.Errorf("%s is another", name)
 		}
 	}
-	for _, name := range []string{"chart", "kustomize"} {
-		if _, err := os.Stat(r.path(folder + "/" + name)); err == nil {
-			t.Errorf("%s is kept", name)
-		}
+	if _, err := os.Stat(r.path(folder + "/kustomize")); err == nil {
+		t.Error("the manifests are kept twice")
 	}
 	wantFault(t, checkOf(r, testVersion), "The tree is not as commit")
 	r.commit("The manifests are kept")

@@ -43,6 +43,9 @@ type artifact struct {
 	Digest string `json:"digest,omitempty"` // what a registry knows that image by
 }
 
+// forAll: it is the archive of an image for all platforms.
+func (a artifact) forAll() bool { return a.Kind == kindImage && strings.Contains(a.Arch, ",") }
+
 // metadata is the whole of metadata.json.
 type metadata struct {
 	Name      string     `json:"name"`
@@ -106,7 +109,7 @@ func makeDist(s *source, o distOptions, stdout io.Writer) error {
 	if err := os.Chmod(folder, 0o755); err != nil {
 		return err
 	}
-	d := &dist{source: s, options: o, folder: folder, stdout: stdout}
+	d := &dist{source: s, options: o, folder: folder, stdout: stdout, runtimes: map[string]string{}}
 	if err := d.fill(); err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return fmt.Errorf("The disk is full; %s is as it was: %w.", o.out, err)
@@ -134,6 +137,7 @@ type dist struct {
 	minors    []minor
 	settings  map[string]string
 	manifests map[string][]byte
+	runtimes  map[string]string // the version of the Java runtime, by architecture
 }
 
 // imageDigest is an image of ours, and what a registry will know it by.
@@ -188,6 +192,9 @@ func (d *dist) fill() error {
 		return err
 	}
 	if err := d.addImagesList(); err != nil {
+		return err
+	}
+	if err := d.addOtherBOMs(); err != nil {
 		return err
 	}
 	if err := d.addWholeBOM(); err != nil {
@@ -259,6 +266,8 @@ func writeFile(name string, when time.Time, write func(w io.Writer) error) (stri
 	return hex.EncodeToString(h.Sum(nil)), size, err
 }
 
+const kubernetesModule = "k8s.io/kubernetes"
+
 // minor is a minor version of Kubernetes that the repository has.
 type minor struct {
 	name    string // 1.37
@@ -279,19 +288,11 @@ func (d *dist) findMinors() ([]minor, error) {
 		if len(d.options.minors) > 0 && !slices.Contains(d.options.minors, name) {
 			continue
 		}
-		content, err := d.read(e.name)
+		version, err := d.required(e.name, kubernetesModule)
 		if err != nil {
 			return nil, err
 		}
-		module, err := modfile.ParseLax(e.name, content, nil)
-		if err != nil {
-			return nil, err
-		}
-		at := slices.IndexFunc(module.Require, func(r *modfile.Require) bool { return r.Mod.Path == "k8s.io/kubernetes" })
-		if at < 0 {
-			return nil, fmt.Errorf("%s does not say which Kubernetes it is.", e.name)
-		}
-		minors = append(minors, minor{name, module.Require[at].Mod.Version})
+		minors = append(minors, minor{name, version})
 	}
 	for _, wanted := range d.options.minors {
 		if !slices.ContainsFunc(minors, func(m minor) bool { return m.name == wanted }) {
@@ -302,6 +303,24 @@ func (d *dist) findMinors() ([]minor, error) {
 		return nil, fmt.Errorf("There is no Kubernetes in images/kubernetes.")
 	}
 	return minors, nil
+}
+
+// required is the version of a module that a go.mod of the commit names.
+func (d *dist) required(file, module string) (string, error) {
+	content, err := d.read(file)
+	if err != nil {
+		return "", err
+	}
+	parsed, err := modfile.ParseLax(file, content, nil)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range parsed.Require {
+		if r.Mod.Path == module {
+			return r.Mod.Version, nil
+		}
+	}
+	return "", fmt.Errorf("%s does not say which %s it is.", file, module)
 }
 
 var minorForm = regexp.MustCompile(`^1\.[0-9]+$`)
@@ -369,11 +388,11 @@ func readManifests(folder, version string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// keepable are the manifests that are kept in the repository: what one applies, not what is packed, and each once.
+// keepable is what is kept in the repository to upgrade from: manifests and chart. The bases for kustomize are the manifests again.
 func keepable(manifests map[string][]byte) map[string][]byte {
 	kept := map[string][]byte{}
 	for name, content := range manifests {
-		if !strings.HasPrefix(name, "chart/") && !strings.HasPrefix(name, "kustomize/") {
+		if !strings.HasPrefix(name, "kustomize/") {
 			kept[name] = content
 		}
 	}
@@ -383,14 +402,10 @@ func keepable(manifests map[string][]byte) map[string][]byte {
 // addManifests: a release has no folders, as no page of a release has, so monitoring/alerts.yaml is monitoring-alerts.yaml. What
 // names other files by where they are is in an archive of all, with its folders.
 func (d *dist) addManifests() error {
-	all := tree{}
-	for name, content := range d.manifests {
-		if name != imagesFile && !strings.HasPrefix(name, "chart/") {
-			all[name] = node{content: content}
-		}
-	}
-	folder := "harikube-manifests-" + d.version
-	err := d.add(artifact{Name: folder + ".tar.gz", Kind: kindManifests}, func(w io.Writer) error { return all.write(w, folder, d.time) })
+	folder := manifestsFolder(d.version)
+	err := d.add(artifact{Name: folder + ".tar.gz", Kind: kindManifests}, func(w io.Writer) error {
+		return manifestsTree(d.manifests).write(w, folder, d.time)
+	})
 	if err != nil {
 		return err
 	}
@@ -411,6 +426,44 @@ func (d *dist) addManifests() error {
 		}
 	}
 	return nil
+}
+
+func manifestsFolder(version string) string { return "harikube-manifests-" + version }
+
+// manifestsTree is everything but the list of images, which a release has with their digests.
+func manifestsTree(manifests map[string][]byte) tree {
+	all := tree{}
+	for name, content := range manifests {
+		if name != imagesFile {
+			all[name] = node{content: content}
+		}
+	}
+	return all
+}
+
+// archiveCommand makes the archive of the manifests alone, as a release has it.
+func archiveCommand(root, version, manifests, out string, stdout io.Writer) error {
+	if err := parseVersion(version); err != nil {
+		return err
+	}
+	r, err := openRepository(root)
+	if err != nil {
+		return err
+	}
+	generated, err := readManifests(r.path(manifests), version)
+	if err != nil {
+		return err
+	}
+	folder := manifestsFolder(version)
+	file := filepath.Join(r.path(out), folder+".tar.gz")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.RemoveAll(file)); err != nil {
+		return err
+	}
+	_, _, err = writeFile(file, r.time, func(w io.Writer) error { return manifestsTree(generated).write(w, folder, r.time) })
+	if err == nil {
+		fmt.Fprintln(stdout, file)
+	}
+	return err
 }
 
 func patchOf(minor string) string { return "kubernetes-v" + minor + ".patch" }
@@ -617,6 +670,9 @@ func (d *dist) addServer(java *javaLibraries) error {
 		if err != nil {
 			return err
 		}
+		if d.runtimes[arch], _, err = javaVersion(s.runtime["release"].content); err != nil {
+			return err
+		}
 		name := "harikube-server-" + d.version
 		if err := d.addServerArchive(artifact{Name: name + "-linux-" + arch + ".tar.gz", Kind: kindServer, OS: "linux", Arch: arch}, t, java); err != nil {
 			return err
@@ -693,6 +749,51 @@ func (d *dist) ofUnwantedMinor(ref string) bool {
 		strings.HasSuffix(ref, "-"+d.version)
 }
 
+// addOtherBOMs says of the patches what they change, and of the charts whose templates they have and which images they name.
+func (d *dist) addOtherBOMs() error {
+	version, err := d.required("manifests/vcluster/go.mod", vclusterModule)
+	if err != nil {
+		return err
+	}
+	changes := map[string]string{}
+	for _, m := range d.minors {
+		changes[patchOf(m.name)] = m.version
+	}
+	for _, a := range slices.Clone(d.artifacts) {
+		b := newBill(d.version, nil)
+		switch a.Kind {
+		case kindPatch:
+			b.putTop(goModule(kubernetesModule, changes[a.Name], ""))
+		case kindChart, kindManifests:
+			b.putTop(goModule(vclusterModule, version, ""))
+			for ref := range strings.FieldsSeq(string(d.manifests[imagesFile])) {
+				b.putTop(d.imageComponent(ref))
+			}
+		default:
+			continue
+		}
+		component := cdx.Component{BOMRef: "artifact:" + a.Name, Type: cdx.ComponentTypeFile, Name: a.Name, Version: d.version, Hashes: a.hashes()}
+		if err := d.addBOM(a, b, component); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const vclusterModule = "github.com/loft-sh/vcluster"
+
+// imageComponent is an image that a manifest names, with its digest if it is ours.
+func (d *dist) imageComponent(ref string) cdx.Component {
+	repository, tag, _ := strings.Cut(ref, ":")
+	c := cdx.Component{BOMRef: "image:" + ref, Type: cdx.ComponentTypeContainer, Name: repository, Version: tag}
+	for _, i := range d.images {
+		if i.ref == ref {
+			c.PackageURL = ociURL(ref, i.digest)
+		}
+	}
+	return c
+}
+
 // addWholeBOM says of the release as a whole what it consists of, with the bill of each part that has one, and of each manifest the
 // images that it names.
 func (d *dist) addWholeBOM() error {
@@ -721,18 +822,7 @@ func (d *dist) addWholeBOM() error {
 		}
 		b.putTop(c)
 		for _, ref := range imagesIn(d.content(a)) {
-			repository, tag, _ := strings.Cut(ref, ":")
-			digest := ""
-			for _, i := range d.images {
-				if i.ref == ref {
-					digest = i.digest
-				}
-			}
-			image := cdx.Component{BOMRef: "image:" + ref, Type: cdx.ComponentTypeContainer, Name: repository, Version: tag}
-			if digest != "" {
-				image.PackageURL = ociURL(ref, digest)
-			}
-			b.needs[c.BOMRef][b.put(image)] = struct{}{}
+			b.needs[c.BOMRef][b.put(d.imageComponent(ref))] = struct{}{}
 		}
 	}
 	content, err := b.write(cdx.Component{

@@ -35,15 +35,16 @@ func TestReleaseHasEverything(t *testing.T) {
 	want := strings.Fields(`SHA256SUMS
 		harikube-image-v0.2.0-linux-amd64.tar harikube-image-v0.2.0-linux-amd64.tar.cdx.json
 		harikube-image-v0.2.0-linux-arm64.tar harikube-image-v0.2.0-linux-arm64.tar.cdx.json
-		harikube-image-v0.2.0.tar harikube-image-v0.2.0.tar.cdx.json harikube-manifests-v0.2.0.tar.gz
+		harikube-image-v0.2.0.tar harikube-image-v0.2.0.tar.cdx.json
+		harikube-manifests-v0.2.0.tar.gz harikube-manifests-v0.2.0.tar.gz.cdx.json
 		harikube-server-v0.2.0-linux-amd64.tar.gz harikube-server-v0.2.0-linux-amd64.tar.gz.cdx.json
 		harikube-server-v0.2.0-linux-arm64.tar.gz harikube-server-v0.2.0-linux-arm64.tar.gz.cdx.json
 		harikube-server-v0.2.0.tar.gz harikube-server-v0.2.0.tar.gz.cdx.json
-		harikube-v0.2.0.cdx.json harikube-v0.2.0.intoto.json harikube-v0.2.0.tgz images.txt
+		harikube-v0.2.0.cdx.json harikube-v0.2.0.intoto.json harikube-v0.2.0.tgz harikube-v0.2.0.tgz.cdx.json images.txt
 		kubernetes-image-v1.37.2-v0.2.0-linux-amd64.tar kubernetes-image-v1.37.2-v0.2.0-linux-amd64.tar.cdx.json
 		kubernetes-image-v1.37.2-v0.2.0-linux-arm64.tar kubernetes-image-v1.37.2-v0.2.0-linux-arm64.tar.cdx.json
 		kubernetes-image-v1.37.2-v0.2.0.tar kubernetes-image-v1.37.2-v0.2.0.tar.cdx.json
-		kubernetes-v1.37.patch metadata.json monitoring-alerts.yaml postgres-release-v0.2.0.yaml release-notes.md
+		kubernetes-v1.37.patch kubernetes-v1.37.patch.cdx.json metadata.json monitoring-alerts.yaml postgres-release-v0.2.0.yaml release-notes.md
 		skip-controller-manager-metadata-caching.yaml
 		vcluster-harikube-postgres-api-release-v0.2.0.yaml vcluster-harikube-postgres-release-v0.2.0.yaml
 		vcluster-harikube-sqlite-api-release-v0.2.0.yaml vcluster-harikube-sqlite-release-v0.2.0.yaml`)
@@ -104,6 +105,17 @@ func TestProvenanceNamesTheCommit(t *testing.T) {
 	if !strings.Contains(text, `"gitCommit": "`+m.Commit+`"`) {
 		t.Error("it does not say the commit")
 	}
+	var made struct {
+		Predicate struct {
+			BuildDefinition struct {
+				InternalParameters struct{ Java map[string]string }
+			}
+		}
+	}
+	must(t, json.Unmarshal([]byte(text), &made))
+	if java := made.Predicate.BuildDefinition.InternalParameters.Java; java["amd64"] != "25.0.3+9-LTS" || java["arm64"] != java["amd64"] {
+		t.Errorf("the runtimes are %v", java)
+	}
 }
 
 func bomOf(t *testing.T, folder, name string) (*cdx.BOM, []string) {
@@ -134,6 +146,9 @@ func TestBillsSayWhatIsInAnArtifact(t *testing.T) {
 		"kubernetes-image-v1.37.2-v0.2.0-linux-amd64.tar.cdx.json": {
 			"program:/kubernetes/kube-apiserver", "file:kubernetes-v1.37.patch", "pkg:golang/golang.org/x/mod@v0.43.0",
 		},
+		"kubernetes-v1.37.patch.cdx.json":           {"pkg:golang/k8s.io/kubernetes@" + testKube},
+		"harikube-v0.2.0.tgz.cdx.json":              {"pkg:golang/github.com/loft-sh/vcluster@v0.36.1", "image:" + testRegistry + "/harikube:v0.2.0"},
+		"harikube-manifests-v0.2.0.tar.gz.cdx.json": {"pkg:golang/github.com/loft-sh/vcluster@v0.36.1", "image:docker.example/postgres:18"},
 		"harikube-v0.2.0.cdx.json": {
 			"artifact:vcluster-harikube-sqlite-release-v0.2.0.yaml", "image:ghcr.example/vcluster-oss:0.36.1", "artifact:harikube-image-v0.2.0.tar",
 			"artifact:kubernetes-v1.37.patch", "artifact:monitoring-alerts.yaml", "artifact:harikube-v0.2.0.tgz",
@@ -207,6 +222,20 @@ func TestManifestsAsAnArchive(t *testing.T) {
 	}
 	if got := all[top+"vcluster-harikube-sqlite-release-v0.2.0.yaml"]; got != "0644 "+read(t, folder, "vcluster-harikube-sqlite-release-v0.2.0.yaml") {
 		t.Errorf("the manifest: %q", got)
+	}
+	if got := all[top+"chart/harikube-v0.2.0.tgz"]; got != "0644 "+read(t, folder, "harikube-v0.2.0.tgz") {
+		t.Errorf("the chart: %q", got)
+	}
+	if _, ok := all[top+imagesFile]; ok {
+		t.Error("there is a list of images without digests")
+	}
+
+	// Alone it is the same.
+	r := newRepo(t)
+	must(t, archiveCommand(r.root, testVersion, "build/manifests", "build/release", t.Output()))
+	must(t, archiveCommand(r.root, testVersion, "build/manifests", "build/release", t.Output()))
+	if read(t, r.root, "build/release/harikube-manifests-v0.2.0.tar.gz") != read(t, folder, "harikube-manifests-v0.2.0.tar.gz") {
+		t.Error("the archive alone is another")
 	}
 }
 

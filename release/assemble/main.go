@@ -2,11 +2,13 @@
 //
 //	assemble version -version vX.Y.Z              whether it is one
 //	assemble check  -version vX.Y.Z               whether this commit can be released under this version
+//	assemble archive -version vX.Y.Z -out FOLDER  the archive of the manifests alone
 //	assemble dist   -version vX.Y.Z -bom FILE     fills release/dist
 //	assemble sign   [-dist FOLDER]                signs it with the key of the file that KEY names
 //	assemble verify [-dist FOLDER]                judges a folder that somebody downloaded
 //	assemble keep   -version vX.Y.Z               keeps the manifests in manifests/releases
-//	assemble push-signatures -registry NAME       puts the images' signatures beside the images
+//	assemble push   [-registry NAME]              brings the images into a registry, under the digests that they have
+//	assemble push-signatures [-registry NAME]     puts the images' signatures beside the images
 //
 // It runs anywhere in the repository; verify and sign run anywhere. Each fault is one sentence on standard error, and the status
 // is then 1. docs/releasing.md says what a release has in it.
@@ -25,10 +27,10 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-const usage = "usage: assemble check|dist|sign|verify|keep|push-signatures [options]"
+const usage = "usage: assemble version|check|archive|dist|sign|verify|keep|push|push-signatures [options]"
 
 // run is the program. Values that come from whoever types `make` may be in the environment instead: RELEASE_VERSION,
-// RELEASE_KEY, RELEASE_PUBKEY, RELEASE_DIST. There no shell reads them.
+// RELEASE_KEY, RELEASE_PUBKEY, RELEASE_DIST, RELEASE_REGISTRY. There no shell reads them.
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprintln(stderr, usage)
@@ -46,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		out       = flags.String("out", "release/dist", "folder to fill, below the root")
 		minors    = flags.String("minors", "", "the minor versions of Kubernetes, with spaces between; all that the repository has")
 		dist      = flags.String("dist", os.Getenv("RELEASE_DIST"), "folder of a release; release/dist")
-		registry  = flags.String("registry", os.Getenv("RELEASE_REGISTRY"), "registry with the images, as REGISTRY of `make push`")
+		registry  = flags.String("registry", os.Getenv("RELEASE_REGISTRY"), "registry of the images; the one that their names have")
 	)
 	if err := flags.Parse(args[1:]); err != nil {
 		return 2
@@ -64,6 +66,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = parseVersion(*version)
 	case "check":
 		err = checkCommand(*root, *version, *manifests, stdout)
+	case "archive":
+		err = archiveCommand(*root, *version, *manifests, *out, stdout)
 	case "dist":
 		err = distCommand(distOptions{
 			root: *root, version: *version, images: *images, manifests: *manifests, bom: *bom, lib: *lib, out: *out,
@@ -75,6 +79,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = verifyCommand(*dist, os.Getenv("RELEASE_PUBKEY"), stdout)
 	case "keep":
 		err = keepCommand(*root, *version, *manifests, stdout)
+	case "push":
+		err = pushCommand(*dist, *registry, os.Getenv("RELEASE_PUBKEY"), stdout)
 	case "push-signatures":
 		err = pushSignaturesCommand(*dist, *registry, os.Getenv("RELEASE_PUBKEY"), stdout)
 	default:

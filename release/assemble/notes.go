@@ -37,6 +37,7 @@ func (d *dist) notes(commits []commit) string {
 			say("- `%s`", name)
 		}
 	}
+	say("\nThey are in `%s.tar.gz`, too, with everything that the documents name, in its folders.", manifestsFolder(d.version))
 	say("\n```")
 	say("kubectl apply -f %s", manifest("sqlite"))
 	say("kubectl -n harikube wait --for=jsonpath='{.status.readyReplicas}'=1 --timeout=10m statefulset/harikube")
@@ -45,7 +46,8 @@ func (d *dist) notes(commits []commit) string {
 	if postgres := "postgres-release-" + d.version + ".yaml"; d.has(postgres) {
 		say("`%s` is a single PostgreSQL to try the second one with.\n", postgres)
 	}
-	say("Where there is no registry, the archives of the images load as they are, with `ctr images import`, `docker load` or `crane push`.")
+	say("Where there is no registry, the archives of the images load as they are, with `ctr images import` or `docker load`; `crane push` takes")
+	say("the folder that one unpacks to into a registry of yours.")
 	say("`%s` lists every image that the manifests name; those that are not ours come from their own registries.\n", imagesFile)
 
 	say("## Upgrade\n")
@@ -75,6 +77,8 @@ func (d *dist) notes(commits []commit) string {
 	say("sha256sum --check --ignore-missing %s", sumsFile)
 	say("openssl dgst -sha256 -verify harikube.pub -signature %s %s", signatureFile, sumsFile)
 	say("```\n")
+	say("With an Ed25519 key the second command is")
+	say("`openssl pkeyutl -verify -pubin -inkey harikube.pub -rawin -in %s -sigfile %s`.\n", sumsFile, signatureFile)
 	say("`make verify DIST=folder PUBKEY=harikube.pub` in the repository judges the whole folder. An image in a registry:\n")
 	say("```")
 	for _, i := range d.images {
@@ -101,7 +105,7 @@ func (d *dist) notes(commits []commit) string {
 			say("| `%s` | %s | `%s` |", a.Name, size(a.Size), a.SHA256)
 		}
 	}
-	say("\nEach archive has a bill of materials beside it, `NAME%s`, and the whole has `harikube-%s%s`.", bomEnding, d.version, bomEnding)
+	say("\nEach archive, chart and patch has a bill of materials beside it, `NAME%s`, and the whole has `harikube-%s%s`.", bomEnding, d.version, bomEnding)
 
 	say("\n## Changes\n")
 	switch {

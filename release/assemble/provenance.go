@@ -45,6 +45,7 @@ func (d *dist) addProvenance() error {
 					"kubernetes": minors,
 					"registry":   d.settings["REGISTRY"],
 					"go":         runtime.Version(),
+					"java":       d.runtimes,
 				},
 				"resolvedDependencies": []resource{{"git+" + source + "@" + d.version, digests{"gitCommit": d.commit}}},
 			},

@@ -28,13 +28,14 @@ const (
 	testKube     = "v1.37.2"
 )
 
-// programs builds assemble, which some tests end with signals, and a small program of Go for the images.
+// programs builds assemble, which some tests end with signals, a registry, and a small program of Go for the images.
 var programs = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "assemble-")
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", folder, ".", "./testdata/apiserver").CombinedOutput()
+	out, err := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", folder, ".", "./testdata/apiserver",
+		"github.com/google/go-containerregistry/cmd/registry").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
@@ -66,6 +67,7 @@ var sourceFiles = map[string]string{
 	"release/release.properties":           "# Said once.\nREGISTRY=" + testRegistry + "\nSOURCE_URL=https://harikube.example\nLICENCE=NOASSERTION\n",
 	"patches/kubernetes-v1.37.patch":       "diff --git a/x b/x\n",
 	"images/kubernetes/1.37/go.mod":        "module x\n\ngo 1.26\n\nrequire k8s.io/kubernetes " + testKube + "\n",
+	"manifests/vcluster/go.mod":            "module x\n\ngo 1.26\n\nrequire " + vclusterModule + " v0.36.1\n",
 	"server/src/main/launcher/harikube":    "#!/bin/sh\nexec \"$(dirname \"$0\")/../runtime/bin/java\" \"$@\"\n",
 	"server/src/main/launcher/find-jdk":    "#!/bin/sh\nexit 1\n",
 	"a name with spaces":                   "x\n",
@@ -205,7 +207,14 @@ func (r *repo) image(i imageOf) {
 			diffIDs = append(diffIDs, digestOf(raw))
 			m.Layers = append(m.Layers, put("application/vnd.oci.image.layer.v1.tar+gzip", gzipped(raw)))
 		}
-		var config imageConfig
+		var config struct {
+			imageConfig
+			RootFS struct {
+				Type    string   `json:"type"`
+				DiffIDs []string `json:"diff_ids"`
+			} `json:"rootfs"`
+		}
+		config.RootFS.Type, config.RootFS.DiffIDs = "layers", diffIDs
 		config.OS, config.Architecture = "linux", arch
 		config.Config.Labels = map[string]string{versionLabel: i.version, revisionLabel: i.revision}
 		if i.name == "harikube" {

@@ -175,7 +175,7 @@ func (v *verifier) checkImages(r *verified) {
 		if a.Kind != kindImage {
 			continue
 		}
-		if strings.Contains(a.Arch, ",") {
+		if a.forAll() {
 			ours[a.Image] = a.Digest
 		}
 		repository, _, _ := strings.Cut(a.Image, ":")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +66,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		}
 	}
 	zeros := strings.Repeat("0", 64)
+	added := fmt.Sprintf("SHA256SUMS, line %d: ", strings.Count(read(t, shared(t), sumsFile), "\n")+1)
 	for name, c := range map[string]struct {
 		of   func(t *testing.T, folder string)
 		want []string
@@ -109,17 +111,17 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		"sums with CRLF":           {sums(func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }), []string{"SHA256SUMS has line ends that are not ours (CR)"}},
 		"sums cut off":             {sums(func(s string) string { return strings.TrimSuffix(s, "\n") }), []string{"SHA256SUMS is cut off"}},
 		"sums for binary files":    {sums(func(s string) string { return strings.ReplaceAll(s, "  ", " *") }), nil},
-		"sums that are other text": {sums(func(s string) string { return s + "Not found\n" }), []string{"SHA256SUMS, line 34: not a digest and a name"}},
-		"a path out of the folder": {sums(func(s string) string { return s + zeros + "  ../../etc/passwd\n" }), []string{"line 34: ../../etc/passwd is no name of a file in this folder"}},
-		"a path from the root":     {sums(func(s string) string { return s + zeros + "  /etc/passwd\n" }), []string{"line 34: /etc/passwd is no name of a file in this folder"}},
-		"the folder itself":        {sums(func(s string) string { return s + zeros + "  .\n" }), []string{"line 34: . is no name of a file in this folder"}},
-		"a path in the folder":     {sums(func(s string) string { return s + zeros + "  ./images.txt\n" }), []string{"line 34: ./images.txt is no name of a file in this folder"}},
-		"a name with a quoted end": {sums(func(s string) string { return s + "\\" + zeros + "  a\\nb\n" }), []string{"line 34: not a digest and a name"}},
-		"a name with a terminal's": {sums(func(s string) string { return s + zeros + "  a\x1b[2J\n" }), []string{`line 34: "a\x1b[2J" is no name`}},
-		"an empty name":            {sums(func(s string) string { return s + zeros + "  \n" }), []string{"line 34:  is no name"}},
-		"an option for a name":     {sums(func(s string) string { return s + zeros + "  --help\n" }), []string{"line 34: --help is no name"}},
-		"the same name twice":      {sums(func(s string) string { return s + s[:strings.Index(s, "\n")+1] }), []string{"line 34: harikube-image-v0.2.0-linux-amd64.tar is there twice"}},
-		"sums of itself":           {sums(func(s string) string { return s + zeros + "  SHA256SUMS\n" }), []string{"line 34: SHA256SUMS cannot be in it"}},
+		"sums that are other text": {sums(func(s string) string { return s + "Not found\n" }), []string{added + "not a digest and a name"}},
+		"a path out of the folder": {sums(func(s string) string { return s + zeros + "  ../../etc/passwd\n" }), []string{added + "../../etc/passwd is no name of a file in this folder"}},
+		"a path from the root":     {sums(func(s string) string { return s + zeros + "  /etc/passwd\n" }), []string{added + "/etc/passwd is no name of a file in this folder"}},
+		"the folder itself":        {sums(func(s string) string { return s + zeros + "  .\n" }), []string{added + ". is no name of a file in this folder"}},
+		"a path in the folder":     {sums(func(s string) string { return s + zeros + "  ./images.txt\n" }), []string{added + "./images.txt is no name of a file in this folder"}},
+		"a name with a quoted end": {sums(func(s string) string { return s + "\\" + zeros + "  a\\nb\n" }), []string{added + "not a digest and a name"}},
+		"a name with a terminal's": {sums(func(s string) string { return s + zeros + "  a\x1b[2J\n" }), []string{added + `"a\x1b[2J" is no name`}},
+		"an empty name":            {sums(func(s string) string { return s + zeros + "  \n" }), []string{added + " is no name"}},
+		"an option for a name":     {sums(func(s string) string { return s + zeros + "  --help\n" }), []string{added + "--help is no name"}},
+		"the same name twice":      {sums(func(s string) string { return s + s[:strings.Index(s, "\n")+1] }), []string{added + "harikube-image-v0.2.0-linux-amd64.tar is there twice"}},
+		"sums of itself":           {sums(func(s string) string { return s + zeros + "  SHA256SUMS\n" }), []string{added + "SHA256SUMS cannot be in it"}},
 		"a line less": {sums(func(s string) string { return s[strings.Index(s, "\n")+1:] }), []string{
 			"harikube-image-v0.2.0-linux-amd64.tar is not a part of the release", "harikube-image-v0.2.0-linux-amd64.tar is in metadata.json and not in SHA256SUMS",
 		}},
