@@ -55,7 +55,7 @@ FORCE:
 # $(1): the module, $(2): the folder of the work, $(3): the architecture, $(4): the name, $(5): the archive, $(6): more.
 define jib
 @mkdir -p $(2)/classes
-@$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar -Dstyle.color=never \
+@$(with_jdk) $(mvn) -q -f images/pom.xml -pl $(1) com.google.cloud.tools:jib-maven-plugin:buildTar \
   -Dimage.work='$(abspath $(2))' -Dimage.architecture=$(3) -Dimage.name='$(4)' -Dimage.version='$(VERSION)' \
   -Dimage.revision='$(image_revision)' -Dimage.created='$(image_created)' -Dimage.source='$(SOURCE_URL)' \
   -Dimage.licence='$(LICENCE)' -Dimage.kubernetes='$(kubernetes_version)' $(6)
@@ -69,7 +69,7 @@ harikube_work = $(IMAGES)/work/harikube-$*
 kubernetes_work = $(IMAGES)/work/kubernetes-$(K8S)-$*
 
 $(IMAGES)/harikube-linux-%.tar: $(lib)/harikube-server.jar $(image) $(IMAGES)/labels $(images_poms) $(wildcard images/harikube/*)
-	@echo "Image of the server for $*: laying out (30 seconds), packing (20 seconds)"
+	@echo "Image of the server for $*: laying out and packing (10 seconds; 30 the first time)"
 	@$(with_jdk) images/harikube/stage $* $(VERSION) $(lib) $(harikube_work)
 	$(call jib,harikube,$(harikube_work),$*,$(harikube_image),$@,$$( \
 	  test ! -f $(harikube_work)/layers/server$(class_archive) || echo -Dimage.share=-XX:SharedArchiveFile=$(class_archive)))
@@ -100,7 +100,7 @@ image-classes: build test-postgres build/e2e/run ## Writes anew which classes th
 
 # `make test` has the server's image for both architectures, and Kubernetes' for this one: to compile it for another takes
 # some minutes. `make test-long` has all of them, and builds them a second time in a clone.
-test_long_parts += test-images
+test_parts += test-images
 test_long_parts += test-images-all
 
 host_architecture := $(shell go env GOHOSTARCH 2>/dev/null)
@@ -120,7 +120,7 @@ image_tests = HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_IMAGES_AGAIN='$(ab
     for module in tools kubernetes/init; do go test -C images/$$module -count=1 -json ./... || failed=1; done; test -z "$$failed"'
 
 .PHONY: test-images
-test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are pushed, and are the same again.
+test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are loaded and pushed, and are the same again (3 minutes).
 	@$(MAKE) quick-images ARCHITECTURES="amd64 arm64"
 	@rm -rf build/images-again && $(MAKE) quick-images IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
 	@$(call image_tests,build/images-again,$(K8S))
