@@ -144,7 +144,7 @@ $(image_programs): images/images.mk images/tools/built/go.mod
 	  echo "NOT TESTED with $${program##*/}: Debian's package $${program%%/*} cannot be had" >&2; done
 	@rm -rf $@/files && touch $@
 
-# The whole stack of each manifest, started as processes. 5 minutes; as root, since a container has a user and a root of its own.
+# The whole stack of each manifest, started as processes. 6 minutes; as root, since a container has a user and a root of its own.
 test_long_parts += test-stack
 
 .PHONY: test-stack

@@ -678,18 +678,50 @@ func TestTrapControllers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The last list is the one for neither private nodes nor a scheduler in the virtual cluster.
-	lists := regexp.MustCompile(`"(--controllers=\*,-[^"]*)"`).FindAllStringSubmatch(string(source), -1)
-	if len(lists) != 2 {
-		t.Fatalf("vCluster has the lists %q; there were two when this was written", lists)
+	lists := regexp.MustCompile(`"--controllers=([^"]*)"`).FindAllStringSubmatch(string(source), -1)
+	if len(lists) != 3 || strings.Contains(lists[0][1], "cloud-node-lifecycle") {
+		t.Fatalf("vCluster has the lists %q; there were three when this was written, for private nodes, a scheduler, and neither", lists)
 	}
-	want := strings.Replace(lists[1][1], ",-cloud-node-lifecycle", "", 1)
-	each(t, func(t *testing.T, m manifest) {
+	check := func(t *testing.T, m manifest, want ...string) {
+		t.Helper()
 		args := texts(m.config(t).at("controlPlane", "distro", "k8s", "controllerManager", "extraArgs"))
-		if len(args) != 1 || args[0] != want {
+		if len(want) == 0 && len(args) == 0 {
+			return
+		}
+		got := []string{}
+		if len(args) == 1 {
+			got = strings.Split(strings.TrimPrefix(args[0], "--controllers="), ",")
+		}
+		want = slices.DeleteFunc(want, func(name string) bool { return name == "-cloud-node-lifecycle" })
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
 			t.Errorf("the controller manager has %q; want %q", args, want)
 		}
-	})
+	}
+	withScheduler, neither := strings.Split(lists[1][1], ","), strings.Split(lists[2][1], ",")
+	each(t, func(t *testing.T, m manifest) { check(t, m, slices.Clone(neither)...) })
+
+	on := map[string]any{"enabled": true}
+	for name, user := range map[string]struct {
+		says map[string]any
+		want []string
+	}{
+		"private nodes":       {map[string]any{"privateNodes": on}, nil},
+		"a virtual scheduler": {map[string]any{"controlPlane": map[string]any{"advanced": map[string]any{"virtualScheduler": on}}}, withScheduler},
+		"a scheduler": {map[string]any{"controlPlane": map[string]any{"distro": map[string]any{"k8s": map[string]any{"scheduler": on}}}},
+			slices.Clone(withScheduler)},
+		"resource claim templates": {map[string]any{"sync": map[string]any{"toHost": map[string]any{"resourceClaimTemplates": on}}},
+			append(slices.Clone(neither), "-resourceclaim-controller")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, err := render(packaged(t), theRelease, "1.37", map[string]any{"vcluster": user.says})
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, manifest{objects: objects}, user.want...)
+		})
+	}
 }
 
 // TestMonitoringResolves: what Prometheus is told to look for is there, port by port.

@@ -15,6 +15,28 @@ runAsNonRoot: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{- /*
+The controllers that vCluster would name, which depend on what the user says, without cloud-node-lifecycle: Kubernetes 1.37 has
+none of that name, and does not start when it is told to leave it out. The versions before have it, and it does nothing there.
+With nodes of its own vCluster does not name it.
+*/ -}}
+{{- define "harikube.controllers" -}}
+{{- $theirs := .Values.vcluster -}}
+{{- if dig "privateNodes" "enabled" false $theirs -}}
+[]
+{{- else -}}
+{{- $without := list "nodeipam" "persistentvolume-binder" "attachdetach" "persistentvolume-expander" "ttl" -}}
+{{- if not (or (dig "controlPlane" "advanced" "virtualScheduler" "enabled" false $theirs)
+               (dig "controlPlane" "distro" "k8s" "scheduler" "enabled" false $theirs)) -}}
+{{- $without = append $without "nodelifecycle" -}}
+{{- end -}}
+{{- if dig "sync" "toHost" "resourceClaimTemplates" "enabled" false $theirs -}}
+{{- $without = append $without "resourceclaim-controller" -}}
+{{- end -}}
+- --controllers=*,-{{ join ",-" $without }}
+{{- end -}}
+{{- end -}}
+
 {{- /* The pod of the StatefulSet. */ -}}
 {{- define "harikube.selector" -}}
 app: vcluster
