@@ -24,14 +24,8 @@ push-release push-signatures: export RELEASE_REGISTRY = $(call typed,REGISTRY)
 
 # What somebody has set for all programs of Go or Java would give other bytes. Go takes an empty variable for none, and then reads
 # its file of settings.
-release: export GOFLAGS = -buildvcs=false
-release: export GOAMD64 = v1
-release: export GOARM64 = v8.0
-release: export GOFIPS140 = off
-release: export GOEXPERIMENT =
-release: export JAVA_TOOL_OPTIONS =
-release: export JDK_JAVA_OPTIONS =
-release: export MAVEN_ARGS =
+everywhere_alike = env -u JAVA_TOOL_OPTIONS -u JDK_JAVA_OPTIONS -u _JAVA_OPTIONS -u MAVEN_ARGS -u GOEXPERIMENT \
+  GOFLAGS=-buildvcs=false GOAMD64=v1 GOARM64=v8.0 GOFIPS140=off
 
 $(assemble): $(wildcard release/assemble/go.* release/assemble/*.go)
 	@mkdir -p $(@D)
@@ -47,10 +41,10 @@ $(server_bom): pom.xml server/pom.xml
 # One after the other, what is refused soonest first: `make` is not parallel here.
 .PHONY: release release-check release-dist
 release: release-check ## Fills release/dist. VERSION=vX.Y.Z
-	@$(MAKE) manifests
+	@$(everywhere_alike) $(MAKE) manifests
 	@$(MAKE) release-check
-	@$(MAKE) images MINORS='$(release_minors)'
-	@$(MAKE) release-dist
+	@$(everywhere_alike) $(MAKE) images MINORS='$(release_minors)'
+	@$(everywhere_alike) $(MAKE) release-dist
 
 release-check: $(assemble)
 	@$(assemble) check

@@ -63,6 +63,9 @@ func TestBuilt(t *testing.T) {
 	p := newPair(t, newECDSA(t, elliptic.P256()), false)
 	must(t, signCommand(o.out, p.key, "", t.Output()))
 	must(t, verifyCommand(o.out, p.public, t.Output()))
+	host := registryProcess(t) + "/team"
+	must(t, pushCommand(o.out, host, p.public, t.Output()))
+	must(t, pushSignaturesCommand(o.out, host, p.public, t.Output()))
 
 	for _, name := range []string{"harikube-server-" + version + "-linux-amd64.tar.gz", "harikube-server-" + version + ".tar.gz"} {
 		t.Run(name, func(t *testing.T) {
