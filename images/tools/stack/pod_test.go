@@ -236,7 +236,7 @@ func (p *pod) initialize() {
 	p.t.Helper()
 	for _, c := range p.template.Spec.InitContainers {
 		process := p.startContainer(c)
-		process.ended(2 * time.Minute)
+		process.ended(5 * time.Minute)
 		if code := process.command.ProcessState.ExitCode(); code != 0 {
 			p.t.Fatalf("the init container %s ended with %d:\n%s", c.Name, code, process.log.String())
 		}

@@ -167,7 +167,7 @@ func (s *stack) refuses(sentences ...string) {
 	p := newPod(s.t, s.manifest, s.claims)
 	p.initialize()
 	server := p.startContainer(p.container("harikube"))
-	server.ended(time.Minute)
+	server.ended(5 * time.Minute)
 	if server.command.ProcessState.ExitCode() <= 0 {
 		s.t.Errorf("the server ended with %v", server.command.ProcessState)
 	}
