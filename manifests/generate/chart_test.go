@@ -154,7 +154,7 @@ func TestChartAddsToLists(t *testing.T) {
 		m := manifest{objects: objects}
 		control := of(m.config(t).at("controlPlane"))
 		args := texts(control.at("distro", "k8s", "apiServer", "extraArgs"))
-		if len(args) != 4 || args[0] != "--watch-cache=false" || args[3] != "--v=4" {
+		if len(args) < 4 || args[0] != "--watch-cache=false" || args[len(args)-1] != "--v=4" {
 			t.Errorf("the API server has %v", args)
 		}
 		if names := texts(control.at("proxy", "extraSANs")); len(names) != 3 || names[2] != "kubernetes.example.com" {

@@ -656,12 +656,12 @@ func selects(selector, labels object) bool {
 	return len(selector) > 0
 }
 
-// TestAPIServerFlags: those of `make run`.
+// TestAPIServerFlags: those of `make run`, and how many requests there may be at once.
 func TestAPIServerFlags(t *testing.T) {
 	each(t, func(t *testing.T, m manifest) {
 		args := texts(m.config(t).at("controlPlane", "distro", "k8s", "apiServer", "extraArgs"))
 		for _, flag := range []string{"--watch-cache=false", "--feature-gates=MutatingAdmissionPolicy=true,SizeBasedListCostEstimate=false",
-			"--runtime-config=admissionregistration.k8s.io/v1beta1=true"} {
+			"--runtime-config=admissionregistration.k8s.io/v1beta1=true", "--max-requests-inflight=900", "--max-mutating-requests-inflight=300"} {
 			if !slices.Contains(args, flag) {
 				t.Errorf("%s is not among %v", flag, args)
 			}
