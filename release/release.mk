@@ -41,7 +41,7 @@ $(server_bom): pom.xml server/pom.xml
 # One after the other, what is refused soonest first: `make` is not parallel here.
 .PHONY: release release-check release-dist
 release: release-check ## Fills release/dist. VERSION=vX.Y.Z
-	@chmod -R u=rwX,go=rX server/src # a jar has the modes of the checkout, too
+	@chmod -R u=rwX,go=rX server/src server/pom.xml # a jar has the modes of the checkout, too
 	@$(everywhere_alike) $(MAKE) manifests
 	@$(MAKE) release-check
 	@$(everywhere_alike) $(MAKE) images MINORS='$(release_minors)'
