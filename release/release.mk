@@ -22,8 +22,8 @@ sign verify push-release push-signatures: export RELEASE_PUBKEY = $(or $(value P
 sign verify push-release push-signatures: export RELEASE_DIST = $(value DIST)
 push-release push-signatures: export RELEASE_REGISTRY = $(call typed,REGISTRY)
 
-# What somebody has set for all programs of Go or Java would give other bytes, and a jar has the modes that the umask left. Go takes an empty variable for none, and then reads
-# its file of settings.
+# What somebody has set for all programs of Go or Java would give other bytes, and a jar has the modes that the umask left. Go
+# takes an empty variable for none, and then reads its file of settings.
 everywhere_alike = umask 022 && env -u JAVA_TOOL_OPTIONS -u JDK_JAVA_OPTIONS -u _JAVA_OPTIONS -u MAVEN_ARGS -u GOEXPERIMENT \
   GOFLAGS=-buildvcs=false GOAMD64=v1 GOARM64=v8.0 GOFIPS140=off
 
@@ -41,7 +41,8 @@ $(server_bom): pom.xml server/pom.xml
 # One after the other, what is refused soonest first: `make` is not parallel here.
 .PHONY: release release-check release-dist
 release: release-check ## Fills release/dist. VERSION=vX.Y.Z
-	@chmod -R u=rwX,go=rX server/src server/pom.xml # a jar has the modes of the checkout, too
+	@chmod -R u=rwX,go=rX server/src server/pom.xml # a jar has the modes of the checkout, too; one that is there may have others
+	@rm -rf $(lib)/harikube-server.jar server/target
 	@$(everywhere_alike) $(MAKE) manifests
 	@$(MAKE) release-check
 	@$(everywhere_alike) $(MAKE) images MINORS='$(release_minors)'
@@ -85,7 +86,7 @@ push-signatures: $(assemble) ## Puts the images' signatures beside the images in
 test_parts += test-release
 test_long_parts += test-release-built test-release-twice test-cosign
 
-release_tests = go test -C release/assemble -count=1 -json
+release_tests = go test -C release/assemble -count=1 -timeout=20m -json
 of_built = HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_VERSION='$(VERSION)' HARIKUBE_BUILT_MINOR='$(K8S)'
 
 .PHONY: test-release

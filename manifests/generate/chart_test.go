@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -167,6 +168,42 @@ func TestChartAddsToLists(t *testing.T) {
 		if named(named(pod["containers"], "syncer")["env"], "DEBUG") == nil {
 			t.Error("the syncer lacks the user's variable")
 		}
+	}
+}
+
+// TestChartGivesRightsForWhatIsAskedOfVCluster: what the user's values have it do beyond ours, it may do.
+func TestChartGivesRightsForWhatIsAskedOfVCluster(t *testing.T) {
+	on := map[string]any{"enabled": true}
+	rules := func(t *testing.T, kind string, values map[string]any) string {
+		t.Helper()
+		objects, err := render(packaged(t), theRelease, "1.37", map[string]any{"vcluster": values})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, o := range objects {
+			if o.kind() == kind {
+				text += fmt.Sprint(o["rules"])
+			}
+		}
+		return text
+	}
+	ours := rules(t, "Role", map[string]any{"experimental": map[string]any{"syncSettings": map[string]any{"setOwner": false}}, "controlPlane": map[string]any{"statefulSet": map[string]any{"scheduling": map[string]any{"priorityClassName": "high"}}}})
+	if ours == "" || ours != rules(t, "Role", map[string]any{}) || rules(t, "ClusterRole", map[string]any{}) != "" {
+		t.Errorf("without need it has the rights %s", ours)
+	}
+	ingresses := rules(t, "Role", map[string]any{"sync": map[string]any{"toHost": map[string]any{"ingresses": on}}})
+	for _, resource := range []string{"ingresses", "secrets", "pods/exec", "endpointslices"} {
+		if !strings.Contains(ingresses, resource) {
+			t.Errorf("with ingresses it may nothing with %s: %s", resource, ingresses)
+		}
+	}
+	if nodes := rules(t, "ClusterRole", map[string]any{"sync": map[string]any{"fromHost": map[string]any{"nodes": on}}}); !strings.Contains(nodes, "nodes") {
+		t.Errorf("with the host's nodes it has the rights %q there", nodes)
+	}
+	own := []any{map[string]any{"apiGroups": []any{"example.com"}, "resources": []any{"things"}, "verbs": []any{"get"}}}
+	if extra := rules(t, "Role", map[string]any{"rbac": map[string]any{"role": map[string]any{"extraRules": own}}}); !strings.Contains(extra, "things") {
+		t.Errorf("the user's own rules are not among %s", extra)
 	}
 }
 

@@ -361,6 +361,11 @@ func TestTrapReadyAtOnce(t *testing.T) {
 				t.Errorf("%s has only %v s to start", container.text("name"), threshold)
 			}
 		}
+		// vCluster is as healthy as its API server, and so as the database.
+		probe := of(named(m.pod(t)["containers"], "syncer")["livenessProbe"])
+		if limit := probe["periodSeconds"].(float64) * probe["failureThreshold"].(float64); limit < 1800 {
+			t.Errorf("the syncer is killed when the database has been away for %v s", limit)
+		}
 	})
 }
 

@@ -37,6 +37,17 @@ With nodes of its own vCluster does not name it.
 {{- end -}}
 {{- end -}}
 
+{{- /*
+Whether the user's values have vCluster do what takes other rights on the host than ours: then it has those of its own chart, which
+knows what each of its values takes.
+*/ -}}
+{{- define "harikube.rights.theirs" -}}
+{{- range $name := list "sync" "integrations" "plugins" "plugin" "rbac" "privateNodes" "networking" -}}
+{{- if hasKey $.Values.vcluster $name }}true{{ end -}}
+{{- end -}}
+{{- if omit (dig "experimental" dict .Values.vcluster) "syncSettings" }}true{{ end -}}
+{{- end -}}
+
 {{- /* The pod of the StatefulSet. */ -}}
 {{- define "harikube.selector" -}}
 app: vcluster

@@ -217,8 +217,15 @@ func TestTheArchiveOfClassesMakesTheStartQuick(t *testing.T) {
 		s.kill()
 		return wall, cpu
 	}
+	// The least of some: what a start compiles depends on what else the machine does.
 	wall, cpu := begin()
 	without, cpuWithout := begin("-env", "JDK_JAVA_OPTIONS=-Xshare:off")
+	for range 2 {
+		again, cpuAgain := begin()
+		wall, cpu = min(wall, again), min(cpu, cpuAgain)
+		again, cpuAgain = begin("-env", "JDK_JAVA_OPTIONS=-Xshare:off")
+		without, cpuWithout = min(without, again), min(cpuWithout, cpuAgain)
+	}
 	t.Logf("ready after %v (CPU %v) with the archive, %v (CPU %v) without", wall, cpu, without, cpuWithout)
 	if cpu > cpuWithout*3/4 {
 		t.Errorf("a start costs %v of CPU, and %v without the archive of classes", cpu, cpuWithout)
