@@ -234,7 +234,7 @@ func (m manifest) rights(t *testing.T) {
 		m.can(t, ask.want, args...)
 	}
 	for _, other := range []string{"-n=default", "-A"} {
-		m.can(t, "no", other, "auth", "can-i", "get", "secrets", "--as=system:serviceaccount:harikube:vc-harikube")
+		m.can(t, "no", "auth", "can-i", "get", "secrets", "--as=system:serviceaccount:harikube:vc-harikube", other)
 	}
 }
 
