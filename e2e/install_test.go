@@ -36,7 +36,8 @@ func TestInstallAsTypedWithAStandInForTheNode(t *testing.T) {
 	c.start(t)
 	node := c.startNode(t, fmt.Sprintf("127.0.0.1:%d", c.port))
 	t.Log("NO NODE HERE: a stand-in says that pods are ready, no container runs, and the API of the virtual cluster is the host's")
-	c.Apply(t, operatorsDefinitions)
+	c.Apply(t, definitionOf("monitoring.coreos.com", "servicemonitors", "ServiceMonitor", "Namespaced")+"---"+
+		definitionOf("monitoring.coreos.com", "prometheusrules", "PrometheusRule", "Namespaced"))
 	c.Established(t, "servicemonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com")
 	u := newUser(t, c, archive, vcluster)
 
@@ -58,7 +59,7 @@ func TestInstallAsTypedWithAStandInForTheNode(t *testing.T) {
 		u.types(t, chapter(4))
 		u.hasMonitoring(t)
 		u.types(t, chapter(5))
-		u.hasNothing(t)
+		nothingIsLeft(t, u.Kubectl)
 		b.isTyped(t, "Install as a vCluster")
 	})
 
@@ -87,7 +88,7 @@ func TestInstallAsTypedWithAStandInForTheNode(t *testing.T) {
 		// The edit is undone, as it says.
 		u.Until(t, u.hasArgs(change[1]), storeArgs...)
 		u.types(t, b.take(t, "Uninstall", 0))
-		u.hasNothing(t)
+		nothingIsLeft(t, u.Kubectl)
 		u.types(t, b.take(t, "PostgreSQL", 0))
 		u.Until(t, u.hasArgs("--endpoint-file=/database/endpoint", "--datastore-password-file=/database/password"), storeArgs...)
 		u.Do(t, "-n", "harikube", "get", "statefulset", "harikube-postgres")
@@ -98,29 +99,6 @@ func TestInstallAsTypedWithAStandInForTheNode(t *testing.T) {
 		t.Error("nothing has gone through the port-forward to the virtual cluster")
 	}
 }
-
-// Of what the operator defines, as much as kubectl asks for.
-const operatorsDefinitions = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: servicemonitors.monitoring.coreos.com, annotations: {api-approved.kubernetes.io: unapproved}}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor}
-  versions:
-  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: prometheusrules.monitoring.coreos.com, annotations: {api-approved.kubernetes.io: unapproved}}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: PrometheusRule, plural: prometheusrules, singular: prometheusrule}
-  versions:
-  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
-`
 
 // theArchive is that of the manifests, as a release has it.
 func theArchive(t *testing.T) string {
@@ -308,12 +286,7 @@ func (u *user) edits(t *testing.T, old string, lines []string, block string) {
 	if strings.TrimSpace(block) != "kubectl -n harikube edit statefulset harikube" {
 		t.Fatalf("it is no edit: %s", block)
 	}
-	editor := filepath.Join(u.home, "editor")
-	script := fmt.Sprintf("#!/bin/sh\nexec sed -i 's#^\\( *- \\)%s$#%s#' \"$1\"\n", old, `\1`+strings.Join(lines, `\n\1`))
-	if err := os.WriteFile(editor, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	u.types(t, "export KUBE_EDITOR="+editor+"\n"+block)
+	u.types(t, "export KUBE_EDITOR="+editor(t, u.home, old, lines)+"\n"+block)
 }
 
 // storeArgs are what the pod's store was started with, when the pod is ready.
@@ -334,16 +307,6 @@ func (u *user) hasMonitoring(t *testing.T) {
 	for _, kind := range []string{"servicemonitors", "prometheusrules", "configmaps -l grafana_dashboard"} {
 		if found := u.Do(t, append([]string{"-n", "harikube", "get", "-o", "name"}, strings.Fields(kind)...)...); found == "" {
 			t.Errorf("there are no %s", kind)
-		}
-	}
-}
-
-func (u *user) hasNothing(t *testing.T) {
-	t.Helper()
-	u.Until(t, func(names string) bool { return !strings.Contains(names, "namespace/harikube") }, "get", "namespaces", "-o", "name")
-	for _, kind := range []string{"clusterroles", "clusterrolebindings", "persistentvolumes"} {
-		if left := u.Do(t, "get", kind, "-o", "name"); strings.Contains(left, "harikube") {
-			t.Errorf("there is left %s", left)
 		}
 	}
 }

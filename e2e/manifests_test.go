@@ -106,12 +106,29 @@ func (m manifest) lifetime(t *testing.T) {
 
 	m.Do(t, "delete", "--wait=false", "-f", file)
 	m.Until(t, kubectl.Is(""), "-n", "harikube", "get", "statefulsets,pods", "-o", "name")
-	m.Until(t, func(names string) bool { return !strings.Contains(names, "harikube") }, "get", "namespaces", "-o", "name")
+	nothingIsLeft(t, m.Kubectl)
+}
+
+// nothingIsLeft of what was applied, when the namespace has gone.
+func nothingIsLeft(t *testing.T, k kubectl.Kubectl) {
+	t.Helper()
+	k.Until(t, func(names string) bool { return !strings.Contains(names, "harikube") }, "get", "namespaces", "-o", "name")
 	for _, kind := range []string{"clusterroles", "clusterrolebindings", "persistentvolumes"} {
-		if left := m.Do(t, "get", kind, "-o", "name"); strings.Contains(left, "harikube") {
+		if left := k.Do(t, "get", kind, "-o", "name"); strings.Contains(left, "harikube") {
 			t.Errorf("there is left %s", left)
 		}
 	}
+}
+
+// editor is a program in a folder that makes one argument of a container's list these.
+func editor(t *testing.T, folder, old string, lines []string) string {
+	t.Helper()
+	file := filepath.Join(folder, "editor")
+	script := fmt.Sprintf("#!/bin/sh\nexec sed -i 's#^\\( *- \\)%s$#%s#' \"$1\"\n", old, `\1`+strings.Join(lines, `\n\1`))
+	if err := os.WriteFile(file, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // versions are the resource versions of what is in the file.
@@ -289,12 +306,7 @@ func (m manifest) edit(t *testing.T) {
 	if !strings.Contains(before, old) {
 		t.Fatalf("the arguments are %s", before)
 	}
-	editor := filepath.Join(t.TempDir(), "editor")
-	script := fmt.Sprintf("#!/bin/sh\nexec sed -i 's#^\\( *- \\)%s$#%s#' \"$1\"\n", old, `\1`+strings.Join(lines, `\n\1`))
-	if err := os.WriteFile(editor, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	m.With("KUBE_EDITOR="+editor).Do(t, "-n", "harikube", "edit", "statefulset", "harikube")
+	m.With("KUBE_EDITOR="+editor(t, t.TempDir(), old, lines)).Do(t, "-n", "harikube", "edit", "statefulset", "harikube")
 	m.Until(t, func(args string) bool {
 		return strings.Contains(args, `"`+strings.Join(lines, `","`)+`"`) && !strings.Contains(args, old)
 	},

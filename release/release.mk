@@ -3,7 +3,7 @@
 #   make release VERSION=v1.2.3                 builds everything and fills release/dist
 #   make sign KEY=file [DIST=release/dist]      signs it: SHA256SUMS, and each image by its digest
 #   make verify DIST=folder [PUBKEY=file]       judges a folder that somebody downloaded
-#   make keep-manifests VERSION=v1.2.3          keeps the manifests of a version, for the tests of upgrades
+#   make keep-manifests VERSION=v1.2.3          keeps the manifests of a version, to upgrade from
 #   make push-release [REGISTRY=name]           the images of release/dist into a registry, as they were released
 #   make push-signatures [REGISTRY=name]        after that: their signatures, beside them
 

@@ -45,11 +45,7 @@ func digestIn(ref name.Reference) (string, error) {
 // pushCommand brings the images of a release into a registry as they are, so that the digests that were released and signed hold
 // there. Nothing is pushed where one of their names is another image's: what is out stays.
 func pushCommand(dist, registry, pubkey string, stdout io.Writer) error {
-	key, err := readPublicKeyIf(pubkey)
-	if err != nil {
-		return err
-	}
-	r, err := verify(dist, key)
+	r, err := verifyBy(dist, pubkey)
 	if err != nil {
 		return err
 	}
@@ -97,11 +93,7 @@ func pushImage(file string, tag name.Tag) error {
 
 // pushSignaturesCommand puts the signature of each image beside the image, where cosign looks for it.
 func pushSignaturesCommand(dist, registry, pubkey string, stdout io.Writer) error {
-	key, err := readPublicKeyIf(pubkey)
-	if err != nil {
-		return err
-	}
-	r, err := verify(dist, key)
+	r, err := verifyBy(dist, pubkey)
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,14 @@ import (
 )
 
 func verifyCommand(dist, pubkey string, stdout io.Writer) error {
-	key, err := readPublicKeyIf(pubkey)
-	if err != nil {
-		return err
-	}
-	r, err := verify(dist, key)
+	r, err := verifyBy(dist, pubkey)
 	if err != nil {
 		return err
 	}
 	switch {
-	case key != nil:
+	case r.key != nil:
 		fmt.Fprintf(stdout, "%s is HariKube %s of commit %.12s, whole and unchanged, and signed by the key %.16s….\n",
-			printable(dist), r.Version, r.Commit, fingerprint(key))
+			printable(dist), r.Version, r.Commit, fingerprint(r.key))
 	case r.signed:
 		fmt.Fprintf(stdout, "%s is HariKube %s of commit %.12s, whole and unchanged. Who signed it was not asked: say PUBKEY=file.\n",
 			printable(dist), r.Version, r.Commit)
@@ -42,6 +38,16 @@ func verifyCommand(dist, pubkey string, stdout io.Writer) error {
 type verified struct {
 	metadata
 	signed bool
+	key    crypto.PublicKey // of who has signed it; nil if that was not asked
+}
+
+// verifyBy judges a folder by the key of a file, or by none.
+func verifyBy(folder, pubkey string) (*verified, error) {
+	key, err := readPublicKeyIf(pubkey)
+	if err != nil {
+		return nil, err
+	}
+	return verify(folder, key)
 }
 
 // verify judges a folder. It trusts nothing in it: names, links, sizes and contents may be anybody's. Without a key it does not
@@ -81,7 +87,7 @@ func verify(folder string, key crypto.PublicKey) (*verified, error) {
 			v.faults.add("%s is not a part of the release.", printable(name))
 		}
 	}
-	r := &verified{}
+	r := &verified{key: key}
 	if v.good[metadataFile] {
 		v.checkMetadata(r, sums)
 	} else if !slices.ContainsFunc(sums, func(s sum) bool { return s.name == metadataFile }) {

@@ -221,11 +221,6 @@ final class PostgresConnector {
     return order;
   }
 
-  /** The same, or that no host is the primary. */
-  static boolean isAway(SQLException e) {
-    return isLost(e) || STANDBY.equals(e.getSQLState());
-  }
-
   /** Whether {@code e} says that there is no connection, or that there can be none now. */
   static boolean isLost(SQLException e) {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {
@@ -242,6 +237,11 @@ final class PostgresConnector {
       }
     }
     return false;
+  }
+
+  /** The same, or that no host is the primary. */
+  static boolean isAway(SQLException e) {
+    return isLost(e) || STANDBY.equals(e.getSQLState());
   }
 
   /** A process of the server, unlike any that it had before. */
