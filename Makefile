@@ -98,10 +98,15 @@ $(bin)/k6: $(wildcard bench/k6/*)
 	@CGO_ENABLED=0 go build -C bench/k6 $(go_build) -o '$(CURDIR)/$@' .
 	@touch $@
 
-build/e2e/run build/e2e/tally &: $(wildcard e2e/go.* e2e/controlplane/*.go e2e/cmd/*/*.go)
-	@mkdir -p build/e2e
-	@go build -C e2e $(go_build) -o '$(CURDIR)/build/e2e/' ./cmd/...
-	@touch build/e2e/run build/e2e/tally
+build/tools/run: $(wildcard controlplane/go.mod controlplane/*.go controlplane/cmd/run/*.go)
+	@mkdir -p $(@D)
+	@go build -C controlplane $(go_build) -o '$(CURDIR)/$@' ./cmd/run
+	@touch $@
+
+build/tools/tally: $(wildcard conformance/go.* conformance/cmd/tally/*.go)
+	@mkdir -p $(@D)
+	@go build -C conformance $(go_build) -o '$(CURDIR)/$@' ./cmd/tally
+	@touch $@
 
 # The command line of the vCluster whose chart the manifests have.
 build/e2e/vcluster: manifests/vcluster/go.mod manifests/vcluster/go.sum
@@ -122,51 +127,52 @@ DATA ?= build/run
 ifdef ENDPOINT
 run: export HARIKUBE_ENDPOINT = $(value ENDPOINT)
 endif
-run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/e2e/run ## Kubernetes on HariKube until Ctrl-C. PORT=, DATA=, ENDPOINT=postgres://…, STORE=etcd.
-	@exec build/e2e/run -bin $(bin) -data '$(value DATA)' $(if $(PORT),-port '$(PORT)') \
+run: $(if $(filter etcd,$(STORE)),,server) kubernetes etcd build/tools/run ## Kubernetes on HariKube until Ctrl-C. PORT=, DATA=, ENDPOINT=postgres://…, STORE=etcd.
+	@exec build/tools/run -bin $(bin) -data '$(value DATA)' $(if $(PORT),-port '$(PORT)') \
 	  $(if $(filter etcd,$(STORE)),-store etcd,-apply manifests/skip-controller-manager-metadata-caching.yaml)
 
 # ---- Test --------------------------------------------------------------------------------------
 
 # A part of the tests is a target that runs its command under $(tally), which counts. Other makefiles
 # add parts: `test_parts += NAME`.
-test_parts := test-java test-e2e
+test_parts := test-java test-conformance
 test_long_parts := test-java-long test-kubernetes-minors
-tally = build/e2e/tally part -name $@ -results build/test
+tally = build/tools/tally part -name $@ -results build/test
 
 # Runs all the parts, whatever becomes of each, and ends with the sum.
-run_parts = rm -rf build/test; $(MAKE) -k $(1); build/e2e/tally sum -results build/test $(1)
+run_parts = rm -rf build/test; $(MAKE) -k $(1); build/tools/tally sum -results build/test $(1)
 
 .PHONY: test
-test: build/e2e/tally ## All tests of some minutes; ends with `N passed, N failed`.
+test: build/tools/tally ## All tests of some minutes; ends with `N passed, N failed`.
 	@$(call run_parts,$(test_parts))
 
 .PHONY: test-long
-test-long: build/e2e/tally ## The tests that take long: random operations, crashes, compactions.
+test-long: build/tools/tally ## The tests that take long: random operations, crashes, compactions.
 	@$(call run_parts,$(test_long_parts))
 
 .PHONY: test-java
-test-java: build/e2e/tally ## The tests of the server.
+test-java: build/tools/tally ## The tests of the server.
 	@$(with_jdk) $(tally) -surefire server/target/surefire-reports $(mvn) verify
 
 .PHONY: test-java-long
-test-java-long: build/e2e/tally
+test-java-long: build/tools/tally
 	@$(with_jdk) $(tally) -surefire server/target/surefire-reports \
 	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
 
-.PHONY: test-e2e
-test-e2e: build manifests-archive kubernetes-unpatched build/e2e/tally build/e2e/vcluster test-postgres ## The tests of Kubernetes on HariKube.
-	@$(tally) go test -C e2e -count=1 -timeout=30m -json ./...
+.PHONY: test-conformance
+test-conformance: build manifests-archive kubernetes-unpatched build/tools/tally build/e2e/vcluster test-postgres ## The tests of Kubernetes on HariKube.
+	@$(tally) sh -c 'failed=; for module in controlplane conformance; do \
+	  go test -C $$module -count=1 -timeout=30m -json ./... || failed=1; done; test -z "$$failed"'
 
-kubernetes_tests = go test -C e2e -count=1 -timeout=30m -json -run "$(RUN)" .
+kubernetes_tests = go test -C conformance -count=1 -timeout=30m -json -run "$(RUN)" .
 
 .PHONY: test-kubernetes
-test-kubernetes: build manifests-archive build/e2e/tally build/e2e/vcluster test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
+test-kubernetes: build manifests-archive build/tools/tally build/e2e/vcluster test-postgres ## Those with an API server alone. K8S=, RUN=TestPolicy
 	@$(tally) $(kubernetes_tests)
 
 # build/bin has the programs of one minor version at a time; in the end those of K8S= again.
 .PHONY: test-kubernetes-minors
-test-kubernetes-minors: build manifests-archive build/e2e/tally build/e2e/vcluster test-postgres ## The same with the minor versions other than K8S=.
+test-kubernetes-minors: build manifests-archive build/tools/tally build/e2e/vcluster test-postgres ## The same with the minor versions other than K8S=.
 	@$(tally) sh -c 'failed=; for minor in $(other_minors); do \
 	  $(MAKE) kubernetes K8S=$$minor >&2 && $(kubernetes_tests) || failed=1; done; \
 	  $(MAKE) kubernetes >&2; test -z "$$failed"'
@@ -191,10 +197,10 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
 .PHONY: format
 format: ## Formats all sources.
 	@$(with_jdk) $(mvn) -q spotless:apply
-	@gofmt -w e2e images bench manifests release
+	@gofmt -w conformance controlplane images bench manifests release
 
 .PHONY: clean
 clean: ## Removes everything that was built, and the data of `make run`.
 	rm -rf build server/target target
 
--include e2e/*.mk bench/*.mk images/*.mk manifests/*.mk release/*.mk
+-include conformance/*.mk e2e/*.mk bench/*.mk images/*.mk manifests/*.mk release/*.mk

@@ -22,11 +22,11 @@ build/bench/etcd: $(wildcard bench/etcd/*)
 	@CGO_ENABLED=0 go build -C bench/etcd $(go_build) -o '$(CURDIR)/$@' .
 
 .PHONY: test-bench
-test-bench: build/e2e/tally
+test-bench: build/tools/tally
 	@$(tally) sh -c 'failed=; for module in etcd kubernetes report; do \
 	  go test -C bench/$$module -count=1 -json ./... || failed=1; done; test -z "$$failed"'
 
-build/bench/kubernetes: $(wildcard bench/kubernetes/*) $(wildcard e2e/controlplane/*.go e2e/postgres/*.go)
+build/bench/kubernetes: $(wildcard bench/kubernetes/*) $(wildcard controlplane/*.go conformance/postgres/*.go)
 	@mkdir -p $(@D)
 	@CGO_ENABLED=0 go build -C bench/kubernetes $(go_build) -o '$(CURDIR)/$@' .
 

@@ -20,35 +20,35 @@ test_parts += test-storage
 test_long_parts += test-storage-minors test-integration test-gc-labelled test-gc-e2e
 
 # $(1): a command that is run for each $$store; all of them are run, whatever becomes of each.
-on_stores = e2e/with-postgres sh -c 'failed=; for store in $(CONFORMANCE_STORES); do \
+on_stores = conformance/with-postgres sh -c 'failed=; for store in $(CONFORMANCE_STORES); do \
   $(1) || failed=1; done; test -z "$$failed"'
 
-storage_tests = go run -C e2e/storage . -json -kubernetes $(1) -store $$store \
+storage_tests = go run -C conformance/storage . -json -kubernetes $(1) -store $$store \
   -packages "$(STORAGE_PKG)" -run "$(RUN)"
 
 .PHONY: test-storage
-test-storage: server etcd test-postgres build/e2e/tally ## Kubernetes' storage tests on HariKube. K8S=, STORE=, RUN=
+test-storage: server etcd test-postgres build/tools/tally ## Kubernetes' storage tests on HariKube. K8S=, STORE=, RUN=
 	@$(tally) $(call on_stores,$(call storage_tests,$(K8S)))
 
 .PHONY: test-storage-minors
-test-storage-minors: server etcd test-postgres build/e2e/tally ## The same with the minor versions other than K8S=.
+test-storage-minors: server etcd test-postgres build/tools/tally ## The same with the minor versions other than K8S=.
 	@$(tally) $(call on_stores,for minor in $(other_minors); do $(call storage_tests,$$minor) || failed=1; done; true)
 
 .PHONY: test-integration
-test-integration: server etcd test-postgres build/e2e/tally ## Kubernetes' integration tests on HariKube. STORE=, PKG=, RUN=
-	@$(tally) $(call on_stores,go run -C e2e/integration . -json -kubernetes $(K8S) -store $$store -run "$(RUN)" \
+test-integration: server etcd test-postgres build/tools/tally ## Kubernetes' integration tests on HariKube. STORE=, PKG=, RUN=
+	@$(tally) $(call on_stores,go run -C conformance/integration . -json -kubernetes $(K8S) -store $$store -run "$(RUN)" \
 	  $(if $(PKG),-packages "$(PKG)") $(if $(RESUME),-resume))
 
 .PHONY: test-gc-labelled
-test-gc-labelled: server test-postgres build/e2e/tally ## Those of the garbage collector, with all objects labelled, and without. STORE=, RUN=
-	@$(tally) $(call on_stores,for how in apart labelled; do go run -C e2e/integration . -json -kubernetes $(K8S) -store $$store \
+test-gc-labelled: server test-postgres build/tools/tally ## Those of the garbage collector, with all objects labelled, and without. STORE=, RUN=
+	@$(tally) $(call on_stores,for how in apart labelled; do go run -C conformance/integration . -json -kubernetes $(K8S) -store $$store \
 	  -run "$(RUN)" -$$how -packages garbagecollector || failed=1; done; true)
 
 .PHONY: test-gc-e2e
-test-gc-e2e: build test-postgres build/e2e/tally ## Kubernetes' end-to-end cases of the garbage collector, labelled and not. STORE=
-	@$(tally) $(call on_stores,for labelled in false true; do go test -C e2e/apimachinery -count=1 -timeout=30m -json . \
+test-gc-e2e: build test-postgres build/tools/tally ## Kubernetes' end-to-end cases of the garbage collector, labelled and not. STORE=
+	@$(tally) $(call on_stores,for labelled in false true; do go test -C conformance/apimachinery -count=1 -timeout=30m -json . \
 	  -args -store $$store -labelled=$$labelled || failed=1; done; true)
 
 .PHONY: conformance-report
 conformance-report: ## Writes the results of both into docs/conformance.md.
-	@go run -C e2e/integration . -report ../../docs/conformance.md
+	@go run -C conformance/integration . -report ../../docs/conformance.md

@@ -1,2 +1,2 @@
-// Package e2e tests the whole: Kubernetes on HariKube, driven as a user drives it.
-package e2e
+// Package conformance tests the whole: Kubernetes on HariKube, driven as a user drives it.
+package conformance

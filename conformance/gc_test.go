@@ -1,11 +1,11 @@
-package e2e
+package conformance
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
-	"harikube.io/e2e/kubectl"
+	"harikube.io/conformance/kubectl"
 )
 
 // TestGarbageCollection has the store collect what kube-controller-manager does not see: every deletion ends, and

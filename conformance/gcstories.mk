@@ -1,9 +1,9 @@
 # Random stories of owners and dependents, on Kubernetes as it is and on HariKube: what is left must be the same. `make test`
-# has some dozens in its test-e2e. HARIKUBE_STORIES_SEED repeats a story.
+# has some dozens in its test-conformance. HARIKUBE_STORIES_SEED repeats a story.
 
 test_long_parts += test-gc-stories
 
 .PHONY: test-gc-stories
-test-gc-stories: build kubernetes-unpatched build/e2e/tally test-postgres ## Garbage collection by random stories. HARIKUBE_STORIES=3000 HARIKUBE_CRASH_STORIES=1000
+test-gc-stories: build kubernetes-unpatched build/tools/tally test-postgres ## Garbage collection by random stories. HARIKUBE_STORIES=3000 HARIKUBE_CRASH_STORIES=1000
 	@HARIKUBE_STORIES=$${HARIKUBE_STORIES:-3000} HARIKUBE_CRASH_STORIES=$${HARIKUBE_CRASH_STORIES:-1000} \
-	  $(tally) go test -C e2e -count=1 -timeout=3h -json ./gcstories
+	  $(tally) go test -C conformance -count=1 -timeout=3h -json ./gcstories

@@ -1,5 +1,5 @@
 // Tests of the whole: Kubernetes on HariKube, driven as a user drives it; and what `make` needs to run it.
-module harikube.io/e2e
+module harikube.io/conformance
 
 go 1.26.0
 
@@ -16,7 +16,10 @@ require (
 	go.uber.org/zap v1.27.0
 	google.golang.org/grpc v1.82.1
 	google.golang.org/protobuf v1.36.11
+	harikube.io/controlplane v0.0.0
 )
+
+replace harikube.io/controlplane => ../controlplane
 
 require (
 	github.com/coreos/go-semver v0.3.1 // indirect

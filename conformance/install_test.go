@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"testing"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
+	"harikube.io/conformance/kubectl"
+	"harikube.io/controlplane"
 )
 
 // TestInstallAsTypedWithAStandInForTheNode types what README.md and docs/install.md tell a user to type, with kubectl and vCluster's own

@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
-	"harikube.io/e2e/postgres"
+	"harikube.io/conformance/kubectl"
+	"harikube.io/conformance/postgres"
+	"harikube.io/controlplane"
 )
 
 // TestKubernetes is a day in the life of a cluster on each store. etcd is there to test the test.

@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/kubectl"
+	"harikube.io/conformance/setting"
+	"harikube.io/controlplane"
 )
 
 // TestLabel keeps custom resources from the controller manager, which does no harm to what depends on them.

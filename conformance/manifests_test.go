@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"encoding/base64"
@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
+	"harikube.io/conformance/kubectl"
+	"harikube.io/controlplane"
 )
 
 // manifests is where `make manifests` puts them.

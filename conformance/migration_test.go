@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"harikube.io/e2e/kubectl"
+	"harikube.io/conformance/kubectl"
 )
 
 // migrations has the version of StorageVersionMigration in each minor version of Kubernetes that is not on by itself.

@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"encoding/json"
@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/kubectl"
+	"harikube.io/conformance/setting"
+	"harikube.io/controlplane"
 )
 
 const (

@@ -93,8 +93,8 @@ build/kubernetes/$(K8S)-nodes/.built: images/kubernetes/build images/kubernetes/
 	@touch $@
 
 .PHONY: image-classes
-image-classes: build test-postgres build/e2e/run ## Writes anew which classes the archive of the server's image has (3 minutes).
-	@e2e/with-postgres images/harikube/learn-classes
+image-classes: build test-postgres build/tools/run ## Writes anew which classes the archive of the server's image has (3 minutes).
+	@conformance/with-postgres images/harikube/learn-classes
 
 # ---- Test --------------------------------------------------------------------------------------
 
@@ -120,13 +120,13 @@ image_tests = HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_IMAGES_AGAIN='$(ab
     for module in tools kubernetes/init; do go test -C images/$$module -count=1 -json ./... || failed=1; done; test -z "$$failed"'
 
 .PHONY: test-images
-test-images: etcd build/e2e/tally $(image) $(image_programs) ## The images: what is in them, that they run, are loaded and pushed, and are the same again (3 minutes).
+test-images: etcd build/tools/tally $(image) $(image_programs) ## The images: what is in them, that they run, are loaded and pushed, and are the same again (3 minutes).
 	@$(MAKE) quick-images ARCHITECTURES="amd64 arm64"
 	@rm -rf build/images-again && $(MAKE) quick-images IMAGES=build/images-again ARCHITECTURES="amd64 arm64"
 	@$(call image_tests,build/images-again,$(K8S))
 
 .PHONY: test-images-all
-test-images-all: etcd build/e2e/tally $(image) $(image_programs) ## The same for all minors and both architectures, and with a clone (60 minutes).
+test-images-all: etcd build/tools/tally $(image) $(image_programs) ## The same for all minors and both architectures, and with a clone (60 minutes).
 	@$(MAKE) images MINORS=all ARCHITECTURES="amd64 arm64"
 	@rm -rf build/clone && git clone -q . build/clone
 	@$(MAKE) -C build/clone images MINORS=all ARCHITECTURES="amd64 arm64"
@@ -148,7 +148,7 @@ $(image_programs): images/images.mk images/tools/built/go.mod
 test_long_parts += test-stack
 
 .PHONY: test-stack
-test-stack: etcd kubernetes manifests test-postgres build/e2e/tally ## The stack of each manifest as processes: serves kubectl, keeps its data. RUN=TestSQLite
+test-stack: etcd kubernetes manifests test-postgres build/tools/tally ## The stack of each manifest as processes: serves kubectl, keeps its data. RUN=TestSQLite
 	@$(MAKE) $(IMAGES)/harikube-linux-$(host_architecture).tar $(IMAGES)/kubernetes-$(K8S)-linux-$(host_architecture).tar
 	@HARIKUBE_IMAGES='$(abspath $(IMAGES))' HARIKUBE_MANIFESTS='$(abspath build/manifests)' HARIKUBE_BIN='$(abspath $(bin))' \
 	  HARIKUBE_VERSION='$(VERSION)' $(tally) go test -C images/tools/stack -count=1 -timeout=30m $(if $(RUN),-run '$(RUN)') -json ./...

@@ -24,6 +24,6 @@ manifests-golden: ## Writes manifests/golden anew: look at the difference.
 	@go test -C manifests/generate -trimpath -count=1 -run TestGolden . -update
 
 .PHONY: test-manifests
-test-manifests: server etcd test-postgres build/e2e/tally ## The manifests: golden files, what was wrong once, the chart, alerts on real metrics.
+test-manifests: server etcd test-postgres build/tools/tally ## The manifests: golden files, what was wrong once, the chart, alerts on real metrics.
 	@$(tally) sh -c 'failed=; for module in generate monitoring; do \
 	  go test -C manifests/$$module -trimpath -count=1 -timeout=10m -json ./... || failed=1; done; test -z "$$failed"'

@@ -90,22 +90,22 @@ release_tests = go test -C release/assemble -count=1 -timeout=20m -json
 of_built = HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_VERSION='$(VERSION)' HARIKUBE_BUILT_MINOR='$(K8S)'
 
 .PHONY: test-release
-test-release: build/e2e/tally manifests ## Releases of stand-ins, what is refused, the registry, and the manifests that are kept.
+test-release: build/tools/tally manifests ## Releases of stand-ins, what is refused, the registry, and the manifests that are kept.
 	@$(of_built) $(tally) $(release_tests) -skip 'TestBuilt$$|TestBuiltKubernetes|TestTwoClones|TestCosign' ./...
 
 # Of the images that `make test-images` builds, too: those of the server, and what there is of Kubernetes.
 .PHONY: test-release-built
-test-release-built: build/e2e/tally manifests $(server_bom) ## A release of what is built: its server runs.
+test-release-built: build/tools/tally manifests $(server_bom) ## A release of what is built: its server runs.
 	@$(MAKE) $(IMAGES)/harikube.tar
 	@$(of_built) $(tally) $(release_tests) -run 'TestBuilt$$|TestBuiltKubernetes' .
 
 .PHONY: test-release-twice
-test-release-twice: build/e2e/tally ## `make release` in two clones of HEAD: the same bytes (hours the first time). MINORS=1.37
+test-release-twice: build/tools/tally ## `make release` in two clones of HEAD: the same bytes (hours the first time). MINORS=1.37
 	@HARIKUBE_ROOT='$(CURDIR)' HARIKUBE_BUILT_MINORS='$(release_minors)' \
 	  $(tally) $(release_tests) -timeout=10h -run TestTwoClones .
 
 .PHONY: test-cosign
-test-cosign: build/e2e/tally build/release/cosign ## cosign takes our signatures, and no others.
+test-cosign: build/tools/tally build/release/cosign ## cosign takes our signatures, and no others.
 	@COSIGN='$(CURDIR)/build/release/cosign' $(tally) $(release_tests) -run TestCosign .
 
 build/release/cosign: $(wildcard release/cosign/go.*)

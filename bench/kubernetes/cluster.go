@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/postgres"
+	"harikube.io/controlplane"
+	"harikube.io/conformance/postgres"
 )
 
 // definition is of a resource with a selectable field.

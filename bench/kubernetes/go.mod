@@ -7,7 +7,8 @@ require (
 	go.etcd.io/etcd/api/v3 v3.6.14
 	go.etcd.io/etcd/client/v3 v3.6.14
 	go.uber.org/zap v1.27.0
-	harikube.io/e2e v0.0.0
+	harikube.io/conformance v0.0.0
+	harikube.io/controlplane v0.0.0
 )
 
 require (
@@ -30,4 +31,7 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 )
 
-replace harikube.io/e2e => ../../e2e
+replace (
+	harikube.io/conformance => ../../conformance
+	harikube.io/controlplane => ../../controlplane
+)

@@ -20,7 +20,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/controlplane"
+	"harikube.io/controlplane"
 )
 
 // What a controller manager does with many objects that it does not see: deletions, a quota, and owners.

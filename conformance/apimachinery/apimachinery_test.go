@@ -18,9 +18,9 @@ import (
 
 	"k8s.io/kubernetes/test/e2e/framework"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/kubectl"
-	"harikube.io/e2e/postgres"
+	"harikube.io/conformance/kubectl"
+	"harikube.io/conformance/postgres"
+	"harikube.io/controlplane"
 
 	// The cases, and the features that they are marked with.
 	_ "k8s.io/kubernetes/test/e2e/apimachinery"

@@ -1,12 +1,13 @@
 // Cases of Kubernetes' own end-to-end tests: a module of its own for what they need to be compiled.
-module harikube.io/e2e/apimachinery
+module harikube.io/conformance/apimachinery
 
 go 1.26.0
 
 require (
 	github.com/onsi/ginkgo/v2 v2.32.0
 	github.com/onsi/gomega v1.40.0
-	harikube.io/e2e v0.0.0
+	harikube.io/conformance v0.0.0
+	harikube.io/controlplane v0.0.0
 	k8s.io/kubernetes v1.37.2
 )
 
@@ -182,7 +183,8 @@ require (
 )
 
 replace (
-	harikube.io/e2e => ../
+	harikube.io/conformance => ../
+	harikube.io/controlplane => ../../controlplane
 
 	k8s.io/api => k8s.io/api v0.37.2
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.37.2

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
+	"harikube.io/conformance/setting"
 )
 
 var (

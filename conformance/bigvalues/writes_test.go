@@ -14,7 +14,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 // puts puts all keys for the first time.

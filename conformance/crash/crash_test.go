@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/model"
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/model"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
+	"harikube.io/conformance/setting"
 )
 
 var (

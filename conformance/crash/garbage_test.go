@@ -17,10 +17,10 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
+	"harikube.io/conformance/setting"
+	"harikube.io/controlplane"
 )
 
 const (

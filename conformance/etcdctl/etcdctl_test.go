@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
 )
 
 var (

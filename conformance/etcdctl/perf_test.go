@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
 )
 
 // perfWithin is the minute that a check takes, and what it needs to clean up.

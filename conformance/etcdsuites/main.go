@@ -24,9 +24,9 @@ import (
 
 	"github.com/lib/pq"
 
-	"harikube/e2e/storage/gotest"
-	"harikube/e2e/storage/source"
-	"harikube/e2e/storage/store"
+	"harikube/conformance/storage/gotest"
+	"harikube/conformance/storage/source"
+	"harikube/conformance/storage/store"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/setting"
 )
 
 // TestExact asks Kubernetes as it is and Kubernetes on HariKube the same, while the same changes are made.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/setting"
 )
 
 const (

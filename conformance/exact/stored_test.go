@@ -12,7 +12,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/setting"
 )
 
 const encryption = `apiVersion: apiserver.config.k8s.io/v1

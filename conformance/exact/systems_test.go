@@ -25,8 +25,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/postgres"
+	"harikube.io/conformance/postgres"
+	"harikube.io/controlplane"
 )
 
 var (

@@ -14,8 +14,8 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
 )
 
 // The numbers of the fields that HariKube adds to etcd's messages.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 var failoverRows = []row{

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/model"
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/model"
+	"harikube.io/conformance/server"
 )
 
 var (

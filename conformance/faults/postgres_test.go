@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 var postgresRows = []row{

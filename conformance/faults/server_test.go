@@ -10,7 +10,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 // What happens to the server itself, on either database.

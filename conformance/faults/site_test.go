@@ -19,9 +19,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/model"
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/model"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
 )
 
 // site is a server on a database, with clients at work, where a fault takes place.

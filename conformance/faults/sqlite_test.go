@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 var sqliteRows = []row{

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/postgres"
+	"harikube.io/conformance/postgres"
+	"harikube.io/controlplane"
 )
 
 var (

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/setting"
 )
 
 const (

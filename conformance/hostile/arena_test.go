@@ -27,9 +27,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/controlplane"
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
+	"harikube.io/controlplane"
 )
 
 const (

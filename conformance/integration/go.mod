@@ -1,7 +1,7 @@
-module harikube/e2e/integration
+module harikube/conformance/integration
 
 go 1.26.0
 
-require harikube/e2e/storage v0.0.0
+require harikube/conformance/storage v0.0.0
 
-replace harikube/e2e/storage => ../storage
+replace harikube/conformance/storage => ../storage

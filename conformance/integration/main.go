@@ -24,9 +24,9 @@ import (
 	"syscall"
 	"time"
 
-	"harikube/e2e/storage/gotest"
-	"harikube/e2e/storage/source"
-	"harikube/e2e/storage/store"
+	"harikube/conformance/storage/gotest"
+	"harikube/conformance/storage/source"
+	"harikube/conformance/storage/store"
 )
 
 const (
@@ -272,7 +272,7 @@ func patched(ctx context.Context, minor, build, work string) (tree, modFile stri
 		return "", "", err
 	}
 	if k.Version != version {
-		return "", "", fmt.Errorf("there are integration tests of Kubernetes %s only, not of %s: see e2e/integration/kubernetes/go.mod",
+		return "", "", fmt.Errorf("there are integration tests of Kubernetes %s only, not of %s: see conformance/integration/kubernetes/go.mod",
 			version, k.Version)
 	}
 	for _, file := range executables {

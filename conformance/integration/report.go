@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"harikube/e2e/storage/gotest"
+	"harikube/conformance/storage/gotest"
 )
 
 // failuresFile has a line "package test" for every test that fails on etcd.

@@ -14,9 +14,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/postgres"
-	"harikube.io/e2e/server"
-	"harikube.io/e2e/setting"
+	"harikube.io/conformance/postgres"
+	"harikube.io/conformance/server"
+	"harikube.io/conformance/setting"
 )
 
 var bin = filepath.Join("..", "..", "build", "bin")

@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 // Check compares what the server has with what it has said. All clients have stopped; this ends the

@@ -9,7 +9,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"harikube.io/e2e/server"
+	"harikube.io/conformance/server"
 )
 
 // watcher watches a prefix: one watch after the other, each of them a segment.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"harikube.io/e2e/controlplane"
+	"harikube.io/controlplane"
 )
 
 const (

@@ -1,7 +1,7 @@
 // What Kubernetes itself says of selectors and of stored objects, for the tests of the server's package
 // kubernetes. A module of its own, because of all that it needs; the replace lines are those of
 // images/kubernetes.
-module harikube.io/e2e/selectors
+module harikube.io/conformance/selectors
 
 go 1.26.0
 

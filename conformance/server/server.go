@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 
-	"harikube.io/e2e/controlplane"
+	"harikube.io/controlplane"
 )
 
 const (

@@ -1,4 +1,4 @@
-module harikube/e2e/storage
+module harikube/conformance/storage
 
 go 1.26.0
 

@@ -22,9 +22,9 @@ import (
 	"syscall"
 	"time"
 
-	"harikube/e2e/storage/gotest"
-	"harikube/e2e/storage/source"
-	"harikube/e2e/storage/store"
+	"harikube/conformance/storage/gotest"
+	"harikube/conformance/storage/source"
+	"harikube/conformance/storage/store"
 )
 
 const (

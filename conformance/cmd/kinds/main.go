@@ -22,7 +22,7 @@ import (
 	"strings"
 	"time"
 
-	"harikube.io/e2e/controlplane"
+	"harikube.io/controlplane"
 )
 
 // namespace is that of the objects which are asked for; it need not exist.

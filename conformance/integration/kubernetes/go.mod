@@ -1,4 +1,4 @@
-module harikube/e2e/integration/kubernetes
+module harikube/conformance/integration/kubernetes
 
 go 1.26.0
 

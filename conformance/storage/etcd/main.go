@@ -33,7 +33,7 @@ import (
 
 	_ "github.com/lib/pq"
 
-	"harikube/e2e/storage/store"
+	"harikube/conformance/storage/store"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"harikube.io/e2e/controlplane"
+	"harikube.io/controlplane"
 )
 
 func main() {

@@ -5,7 +5,8 @@ go 1.26.0
 
 require (
 	github.com/google/go-containerregistry v0.22.1
-	harikube.io/e2e v0.0.0
+	harikube.io/conformance v0.0.0
+	harikube.io/controlplane v0.0.0
 	harikube.io/images/tools v0.0.0
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
@@ -43,6 +44,7 @@ require (
 )
 
 replace (
-	harikube.io/e2e => ../../../e2e
+	harikube.io/conformance => ../../../conformance
+	harikube.io/controlplane => ../../../controlplane
 	harikube.io/images/tools => ../
 )

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"harikube.io/e2e/postgres"
+	"harikube.io/conformance/postgres"
 	"harikube.io/images/tools/container"
 )
 

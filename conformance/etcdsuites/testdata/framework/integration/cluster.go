@@ -352,7 +352,7 @@ func (m *Member) Resume() { panic(noPartition) }
 func environment(name string) string {
 	value := os.Getenv(name)
 	if value == "" {
-		panic(name + " is not set: these tests are run by e2e/etcdsuites")
+		panic(name + " is not set: these tests are run by conformance/etcdsuites")
 	}
 	return value
 }

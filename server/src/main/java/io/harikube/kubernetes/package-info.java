@@ -20,7 +20,7 @@
  * </ul>
  *
  * <p>Facts are those of Kubernetes 1.37. The tests compare with what Kubernetes' own code answers
- * (e2e/selectors), and with what API servers serve (e2e/cmd/kinds).
+ * (conformance/selectors), and with what API servers serve (conformance/cmd/kinds).
  */
 @NullMarked
 package io.harikube.kubernetes;
