@@ -64,11 +64,13 @@ func countGo(lines io.Reader) (counts, error) {
 			delete(output, name)
 			switch {
 			case e.Action == "fail" && !failed[name]:
-				c.Failed++
-				fmt.Printf("    FAILED  %s (%.1f s)\n", name, e.Elapsed)
+				said := ""
 				if text != nil {
-					fmt.Print(text)
+					said = text.String()
 				}
+				c.fail(name, said)
+				fmt.Printf("    FAILED  %s (%.1f s)\n", name, e.Elapsed)
+				fmt.Print(said)
 			case e.Action == "skip" && e.Test != "" && !parents[name]:
 				c.Skipped++
 				fmt.Printf("    SKIPPED %s\n%s", name, text)

@@ -17,12 +17,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // counts is what one part comes to, and what is kept of it in a file.
 type counts struct {
 	Passed, Failed, Skipped int
+	Failures                string // the failed tests, each with the beginning of what it said
 }
+
+// fail counts a failed test, of whose words the first lines are kept.
+func (c *counts) fail(name, text string) {
+	c.Failed++
+	lines := strings.SplitN(strings.TrimRight(text, "\n"), "\n", failureLines+1)
+	c.Failures += "    FAILED  " + name + "\n"
+	for _, line := range lines[:min(len(lines), failureLines)] {
+		if line != "" {
+			c.Failures += "        " + line + "\n"
+		}
+	}
+}
+
+// Of each failure, so many lines are said once more at the end.
+const failureLines = 10
 
 func main() {
 	err := errors.New("usage: tally part|sum …")
@@ -67,7 +84,7 @@ func part(args []string) error {
 	}
 	if err != nil && c.Failed == 0 {
 		fmt.Printf("%s: %v\n", command, err)
-		c.Failed = 1
+		c.fail(*name, err.Error())
 	}
 	skipped := ""
 	if c.Skipped > 0 {
@@ -103,6 +120,7 @@ func sum(args []string) error {
 		return errors.New("sum needs -results and the names of the parts")
 	}
 	var total counts
+	failures := ""
 	for _, name := range flags.Args() {
 		var c counts
 		text, err := os.ReadFile(resultFile(*results, name))
@@ -111,7 +129,10 @@ func sum(args []string) error {
 		}
 		if err != nil {
 			fmt.Printf("%s did not come to an end.\n", name)
-			c.Failed = 1
+			c.fail(name, "it did not come to an end")
+		}
+		if c.Failures != "" {
+			failures += "== " + name + "\n" + c.Failures
 		}
 		total.Passed += c.Passed
 		total.Failed += c.Failed
@@ -120,6 +141,8 @@ func sum(args []string) error {
 	if total.Skipped > 0 {
 		fmt.Printf("%d tests were SKIPPED; the reasons are above.\n", total.Skipped)
 	}
+	// Once more: where a log is long, its middle is not always kept.
+	fmt.Print(failures)
 	fmt.Printf("%d passed, %d failed\n", total.Passed, total.Failed)
 	if total.Failed > 0 {
 		return errFailed

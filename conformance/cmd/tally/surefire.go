@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,10 +13,10 @@ import (
 // report is what counts of a Surefire report.
 type report struct {
 	Cases []struct {
-		Class   string    `xml:"classname,attr"`
-		Name    string    `xml:"name,attr"`
-		Failure *struct{} `xml:"failure"`
-		Error   *struct{} `xml:"error"`
+		Class   string  `xml:"classname,attr"`
+		Name    string  `xml:"name,attr"`
+		Failure *string `xml:"failure"`
+		Error   *string `xml:"error"`
 		Skipped *struct {
 			Message string `xml:"message,attr"`
 		} `xml:"skipped"`
@@ -58,7 +59,7 @@ func countSurefire(folder string) (counts, error) {
 		for _, test := range r.Cases {
 			switch {
 			case test.Failure != nil || test.Error != nil:
-				c.Failed++
+				c.fail(test.Class+"."+test.Name, *cmp.Or(test.Failure, test.Error))
 			case test.Skipped != nil:
 				c.Skipped++
 				fmt.Printf("    SKIPPED %s.%s: %s\n", test.Class, test.Name, test.Skipped.Message)

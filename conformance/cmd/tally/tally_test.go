@@ -20,17 +20,17 @@ func TestCountGo(t *testing.T) {
 			{"Action":"pass","Package":"p","Test":"A/x"}
 			{"Action":"fail","Package":"p","Test":"A/y"}
 			{"Action":"fail","Package":"p","Test":"A"}
-			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1}},
+			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1, Failures: "    FAILED  p/A/y\n        wrong\n"}},
 		"a test that fails after its subtests passed": {`
 			{"Action":"run","Package":"p","Test":"A"}
 			{"Action":"run","Package":"p","Test":"A/x"}
 			{"Action":"pass","Package":"p","Test":"A/x"}
 			{"Action":"fail","Package":"p","Test":"A"}
-			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1}},
+			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1, Failures: "    FAILED  p/A\n"}},
 		"a package that does not compile": {`
 			{"ImportPath":"p","Action":"build-output","Output":"p.go:1: no\n"}
 			{"ImportPath":"p","Action":"build-fail"}
-			{"Action":"fail","Package":"p"}`, counts{Failed: 1}},
+			{"Action":"fail","Package":"p"}`, counts{Failed: 1, Failures: "    FAILED  p\n"}},
 		"a skipped test, and a package without tests": {`
 			{"Action":"run","Package":"p","Test":"A"}
 			{"Action":"skip","Package":"p","Test":"A"}
@@ -61,7 +61,16 @@ func TestCountSurefire(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := countSurefire(folder)
-	if want := (counts{Passed: 1, Failed: 2, Skipped: 1}); err != nil || got != want {
+	if want := (counts{Passed: 1, Failed: 2, Skipped: 1,
+		Failures: "    FAILED  A.fails\n        trace\n    FAILED  A.breaks\n        trace\n"}); err != nil || got != want {
 		t.Errorf("got %+v %v, want %+v", got, err, want)
+	}
+}
+
+func TestOnlyTheBeginningOfAFailureIsKept(t *testing.T) {
+	var c counts
+	c.fail("A", strings.Repeat("line\n", failureLines)+"more\n")
+	if want := "    FAILED  A\n" + strings.Repeat("        line\n", failureLines); c.Failed != 1 || c.Failures != want {
+		t.Errorf("got %+v, want %q", c, want)
 	}
 }
