@@ -37,7 +37,7 @@ server_sources := $(shell find server/src/main/java server/src/main/proto server
 $(lib)/harikube-server.jar: $(server_sources)
 	@echo "HariKube: building the server (2 minutes the first time, then 1 minute)"
 	@rm -rf server/target/lib
-	@$(with_jdk) $(mvn) -q -DskipTests package
+	@$(with_jdk) $(mvn) -q -pl server -DskipTests package
 	@mkdir -p $(lib) && rm -f $(lib)/*.jar
 	@cp server/target/lib/*.jar $(lib)/ && cp server/target/harikube-server.jar $@
 	@$(with_jdk) $(launcher)/unpack-sqlite $(lib)
@@ -152,12 +152,12 @@ test-long: build/tools/tally ## The tests that take long: random operations, cra
 
 .PHONY: test-java
 test-java: build/tools/tally ## The tests of the server.
-	@$(with_jdk) $(tally) -surefire server/target/surefire-reports $(mvn) verify
+	@$(with_jdk) $(tally) -surefire server/target/surefire-reports $(mvn) -pl server,e2e verify
 
 .PHONY: test-java-long
 test-java-long: build/tools/tally
 	@$(with_jdk) $(tally) -surefire server/target/surefire-reports \
-	  $(mvn) verify -Dtest.groups=long -Dtest.excludedGroups=
+	  $(mvn) -pl server verify -Dtest.groups=long -Dtest.excludedGroups=
 
 .PHONY: test-conformance
 test-conformance: build manifests-archive kubernetes-unpatched build/tools/tally build/e2e/vcluster test-postgres ## The tests of Kubernetes on HariKube.
@@ -186,7 +186,7 @@ $(bin)/test-postgres: $(test_postgres) $(lib)/find-jdk $(lib)/harikube-server.ja
     $(shell find server/src/test/java/io/harikube/testing 2>/dev/null)
 	@echo "PostgreSQL for tests (1 minute)"
 	@rm -rf $(lib)/test && mkdir -p $(lib)/test
-	@$(with_jdk) $(mvn) -q test-compile dependency:copy-dependencies \
+	@$(with_jdk) $(mvn) -q -pl server test-compile dependency:copy-dependencies \
 	  -DincludeScope=test -DoutputDirectory='$(CURDIR)/$(lib)/test' && \
 	  "$$JAVA_HOME/bin/jar" --create --file $(lib)/test/tests.jar -C server/target/test-classes .
 	@cp server/target/harikube-server.jar $(lib)/test/
@@ -201,6 +201,6 @@ format: ## Formats all sources.
 
 .PHONY: clean
 clean: ## Removes everything that was built, and the data of `make run`.
-	rm -rf build server/target target
+	rm -rf build server/target e2e/target target
 
 -include conformance/*.mk e2e/*.mk bench/*.mk images/*.mk manifests/*.mk release/*.mk

@@ -11,7 +11,7 @@ final class Hosts implements ParameterResolver {
       ExtensionContext.Namespace.create(Hosts.class);
 
   /** The folder that the hosts and their users keep what they have in. */
-  static final Path FOLDER = Artifacts.BUILD.resolve("e2e/run");
+  static final Path FOLDER = Artifacts.BUILD.resolve("e2e/work");
 
   @Override
   public boolean supportsParameter(ParameterContext parameter, ExtensionContext context) {

@@ -15,7 +15,6 @@ class InstallTest {
   private static final String CHAPTER = "Install as a vCluster";
 
   private final Book readme = new Book("README.md");
-  private final Book install = new Book("docs/install.md");
   private User user;
 
   InstallTest(Cluster host) {
