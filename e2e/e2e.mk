@@ -77,6 +77,7 @@ $(e2e_images)/coredns.tar: $(e2e_images)/%.tar: $(e2e_bin)/coredns $(e2e_packs)
 $(e2e_images)/alpine.tar: $(e2e_images)/%.tar: $(e2e_bin)/alpine-sed $(e2e_packs)
 	$(call e2e_image,$(call e2e_named,alpine),-command sh)
 
+# The newest PostgreSQL 18 of the Java tests, under the name that the manifest has.
 $(e2e_images)/postgres.tar: $(e2e_images)/%.tar: $(e2e_bin)/pg_isready e2e/programs/postgres/start server/pom.xml \
     $(e2e_packs) | $(bin)/test-postgres
 	$(call e2e_image,$(call e2e_named,postgres),-user 999:999 -stop SIGINT -entrypoint start)

@@ -62,14 +62,12 @@ func startup(user string) []byte {
 	return append(message, settings...)
 }
 
-// judge reads the server's first message: a byte for its kind, its length, and in an error fields that begin with a byte.
+// judge reads the server's first message: a byte for its kind, its length, and in an error fields that begin with a byte. It is
+// read to its end, since the server would complain of a connection that is closed before.
 func judge(answer io.Reader) state {
 	var head [5]byte
 	if _, err := io.ReadFull(answer, head[:]); err != nil {
 		return silent
-	}
-	if head[0] != 'E' {
-		return accepting
 	}
 	length := binary.BigEndian.Uint32(head[1:])
 	if length < 4 || length > 1<<16 {
@@ -80,7 +78,7 @@ func judge(answer io.Reader) state {
 		return silent
 	}
 	// cannot_connect_now: it starts, stops or recovers.
-	if bytes.Contains(fields, []byte("\x00C57P03\x00")) {
+	if head[0] == 'E' && bytes.Contains(fields, []byte("\x00C57P03\x00")) {
 		return rejecting
 	}
 	return accepting

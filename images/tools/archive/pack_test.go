@@ -98,6 +98,28 @@ func TestPack(t *testing.T) {
 	}
 }
 
+func TestTheNameIsTheOneOfTheRuntimes(t *testing.T) {
+	for reference, want := range map[string]string{
+		"docker.io/library/postgres:18": "docker.io/library/postgres:18",
+		"postgres":                      "docker.io/library/postgres:latest",
+		"quay.io/team/image:v1":         "quay.io/team/image:v1",
+		"localhost/team/image:v1":       "localhost/team/image:v1",
+	} {
+		path := filepath.Join(t.TempDir(), "image.tar")
+		if err := Pack(reference, "amd64", v1.Config{}, t.TempDir(), path); err != nil {
+			t.Fatal(err)
+		}
+		a, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Name() != want {
+			t.Errorf("the name of %s is %s; want %s", reference, a.Name(), want)
+		}
+		a.Close()
+	}
+}
+
 func TestPackRefusesWhatIsNoFile(t *testing.T) {
 	folder := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600); err != nil {
