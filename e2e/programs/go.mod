@@ -1,3 +1,4 @@
+// What the node of the end-to-end tests runs beside our images: Helm and CoreDNS as they are, and small programs of our own.
 module harikube.io/e2e/programs
 
 go 1.26.0
