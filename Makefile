@@ -12,7 +12,9 @@ other_minors := $(filter-out $(K8S),$(notdir $(wildcard images/kubernetes/1.*)))
 bin := build/bin
 lib := build/lib
 launcher := server/src/main/launcher
-go_build := -trimpath -buildvcs=false -ldflags '-s -w'
+# $(1): a variable that the linker sets, and its value.
+go_build_with = -trimpath -buildvcs=false -ldflags '-s -w$(if $(1), -X $(1))'
+go_build := $(call go_build_with)
 # In front of Maven: the java on PATH may be older than 25, and 25 warns of what Maven itself does.
 with_jdk = JAVA_HOME=$$($(launcher)/find-jdk) && export JAVA_HOME && \
   export MAVEN_OPTS="--sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED $$MAVEN_OPTS" &&
@@ -108,13 +110,20 @@ build/tools/tally: $(wildcard conformance/go.* conformance/cmd/tally/*.go)
 	@go build -C conformance $(go_build) -o '$(CURDIR)/$@' ./cmd/tally
 	@touch $@
 
-# The command line of the vCluster whose chart the manifests have.
+vcluster_version = $(shell sed -n 's|.*loft-sh/vcluster v||p' manifests/vcluster/go.mod)
+
+# The vCluster whose chart the manifests have. $(1): the command of its module, $(2): the variable with its version.
+define vcluster_build
+@mkdir -p $(@D)
+@cd manifests/vcluster && go mod download github.com/loft-sh/vcluster && \
+  CGO_ENABLED=0 go build -C "$$(go list -m -f '{{.Dir}}' github.com/loft-sh/vcluster)" \
+  $(call go_build_with,$(2)=$(vcluster_version)) -o '$(CURDIR)/$@' ./cmd/$(1)
+@touch $@
+endef
+
 build/e2e/vcluster: manifests/vcluster/go.mod manifests/vcluster/go.sum
 	@echo "vCluster's command line: building (4 minutes the first time)"
-	@mkdir -p $(@D)
-	@cd manifests/vcluster && go mod download github.com/loft-sh/vcluster && \
-	  CGO_ENABLED=0 go build -C "$$(go list -m -f '{{.Dir}}' github.com/loft-sh/vcluster)" $(go_build) -o '$(CURDIR)/$@' ./cmd/vclusterctl
-	@touch $@
+	$(call vcluster_build,vclusterctl,main.version)
 
 # ---- Run ---------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ $(IMAGES)/kubernetes-$(K8S).tar: $(ARCHITECTURES:%=$(IMAGES)/kubernetes-$(K8S)-l
 
 # What a node runs is Kubernetes' own, without our patch.
 build/kubernetes/$(K8S)-nodes/.built: images/kubernetes/build images/kubernetes/compile \
-    $(wildcard images/kubernetes/$(K8S)/go.* images/kubernetes/cmd/kube-scheduler/*.go images/kubernetes/cmd/kube-proxy/*.go)
+    $(wildcard images/kubernetes/$(K8S)/go.* $(patsubst %,images/kubernetes/cmd/%/*.go,kube-scheduler kube-proxy kubelet))
 	@images/kubernetes/build $(K8S) $(@D) unpatched kube-scheduler kube-proxy
 	@touch $@
 

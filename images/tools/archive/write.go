@@ -175,7 +175,7 @@ func (c contents) write(reference string, root v1.Descriptor, path string) (err 
 	if err != nil {
 		return err
 	}
-	root.Annotations = map[string]string{imageName: tag.Name(), refName: tag.TagStr()}
+	root.Annotations = map[string]string{imageName: runtimeName(tag), refName: tag.TagStr()}
 	index, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex,
 		Manifests: []v1.Descriptor{root}})
 	if err != nil {
@@ -205,6 +205,14 @@ func (c contents) write(reference string, root v1.Descriptor, path string) (err 
 		return err
 	}
 	return os.Rename(file.Name(), path)
+}
+
+// runtimeName is how runtimes call an image: for Docker's own registry they have another name than the library.
+func runtimeName(tag name.Tag) string {
+	if tag.RegistryStr() == name.DefaultRegistry {
+		return "docker.io/" + tag.RepositoryStr() + ":" + tag.TagStr()
+	}
+	return tag.Name()
 }
 
 func (c contents) writeTo(file io.Writer) error {

@@ -14,12 +14,16 @@ import (
 	"strings"
 	"syscall"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"harikube.io/images/tools/archive"
 	"harikube.io/images/tools/container"
 	"harikube.io/images/tools/jar"
 )
 
 const usage = `image finish -name NAME FROM TO          makes an archive of ours of Jib's
+image pack -name NAME [options] DIR TO   makes an archive of a folder with the files of an image, as root's, in one layer
+    -arch ARCH  -user UID[:GID]  -stop SIGNAL  -env NAME=VALUE  -entrypoint WORD  -command WORD, the last three as often as needed
 image join -name NAME TO FROM...         makes one archive of those of several architectures
 image push [-insecure] ARCHIVE NAME      pushes it, and prints NAME@DIGEST
 image digest ARCHIVE                     prints the digest under which it will be in a registry
@@ -54,6 +58,8 @@ func run(ctx context.Context, command string, arguments []string) error {
 			return err
 		}
 		return archive.Finish(*name, files[0], files[1])
+	case "pack":
+		return pack(flags, arguments)
 	case "join":
 		name := flags.String("name", "", "")
 		files, err := parse(flags, arguments, 2)
@@ -125,6 +131,30 @@ func withArchive(flags *flag.FlagSet, arguments []string, least int, do func(*ar
 	return do(a, names[1:])
 }
 
+func pack(flags *flag.FlagSet, arguments []string) error {
+	name := flags.String("name", "", "")
+	architecture := flags.String("arch", runtime.GOARCH, "")
+	var config v1.Config
+	flags.StringVar(&config.User, "user", "", "")
+	flags.StringVar(&config.StopSignal, "stop", "", "")
+	words(flags, "env", &config.Env)
+	words(flags, "entrypoint", &config.Entrypoint)
+	words(flags, "command", &config.Cmd)
+	names, err := parse(flags, arguments, 2)
+	if err != nil {
+		return err
+	}
+	return archive.Pack(*name, *architecture, config, names[0], names[1])
+}
+
+// words are the values of a flag that may be there several times.
+func words(flags *flag.FlagSet, name string, to *[]string) {
+	flags.Func(name, "", func(word string) error {
+		*to = append(*to, word)
+		return nil
+	})
+}
+
 func push(ctx context.Context, path, name string, insecure bool) error {
 	a, err := archive.Open(path)
 	if err != nil {
@@ -176,10 +206,7 @@ func check(files []string, most int64) error {
 
 func rewrite(flags *flag.FlagSet, arguments []string) error {
 	change := jar.Change{Set: map[string]string{}}
-	flags.Func("drop", "", func(prefix string) error {
-		change.Drop = append(change.Drop, prefix)
-		return nil
-	})
+	words(flags, "drop", &change.Drop)
 	flags.Func("set", "", func(text string) error {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
@@ -208,19 +235,13 @@ func runContainer(flags *flag.FlagSet, arguments []string) error {
 		spec.Mounts = append(spec.Mounts, container.Mount{From: from, To: to, ReadOnly: readOnly})
 		return nil
 	})
-	flags.Func("env", "", func(text string) error {
-		spec.Env = append(spec.Env, text)
-		return nil
-	})
+	words(flags, "env", &spec.Env)
 	flags.Func("group", "", func(text string) error {
 		group, err := strconv.Atoi(text)
 		spec.Groups = append(spec.Groups, group)
 		return err
 	})
-	flags.Func("command", "", func(text string) error {
-		spec.Command = append(spec.Command, text)
-		return nil
-	})
+	words(flags, "command", &spec.Command)
 	return withArchive(flags, arguments, 2, func(a *archive.Archive, rest []string) error {
 		image, err := a.Image(*architecture)
 		if err != nil {
