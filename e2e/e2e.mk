@@ -2,6 +2,12 @@
 # build/e2e/images, which have the names that the manifests give them. They are made of Go modules and of packages of Debian;
 # nothing comes from a registry of images.
 
+#
+#   make e2e             [K8S=1.37] [RUN=InstallTest]   all end-to-end tests, or some; their logs are in build/e2e/work
+#   make node            [K8S=1.37]                     the node alone, until Ctrl-C
+#
+# A node takes root's rights, and some packages of Debian. docs/end-to-end.md says what is tested, and how.
+
 e2e_bin := build/e2e/bin
 e2e_images := build/e2e/images
 e2e_node_programs := kubelet kube-scheduler kube-proxy
@@ -9,13 +15,36 @@ e2e_own_programs := alpine-sed pause pg_isready workload
 
 test_parts += test-e2e-programs
 
+# What a node runs of Debian's, and the packages that have it.
+e2e_packages := containerd runc containernetworking-plugins iptables
+
+e2e_java = -pl e2e -Dharikube.build='$(CURDIR)/build' -Dharikube.kubernetes='$(K8S)'
+
+.PHONY: e2e
+e2e: e2e-built kubernetes-unpatched build/tools/tally ## What README.md promises, on a real node (30 minutes). Root; RUN=InstallTest, K8S=
+	@$(with_jdk) $(tally) -surefire e2e/target/surefire-reports $(mvn) $(e2e_java) test \
+	  -Dtest.excludedGroups= $(if $(RUN),-Dtest='$(RUN)')
+
+# What the node and its users run.
+.PHONY: e2e-built
+e2e-built: build manifests-archive e2e-programs
+	@for program in containerd runc iptables; do command -v $$program >/dev/null || { \
+	  echo "$$program is missing: apt-get install $(e2e_packages)" >&2; exit 1; }; done
+	@$(MAKE) images ARCHITECTURES=$(host_architecture)
+
+.PHONY: node
+node: e2e-built ## A node with our control plane until Ctrl-C: prints its kubeconfig. Root; K8S=
+	@$(with_jdk) $(mvn) -q $(e2e_java) compile dependency:build-classpath -Dmdep.outputFile='$(CURDIR)/build/e2e/classpath' && \
+	  exec "$$JAVA_HOME/bin/java" -Dharikube.build='$(CURDIR)/build' -Dharikube.kubernetes='$(K8S)' \
+	    -cp "e2e/target/classes:$$(cat build/e2e/classpath)" io.harikube.e2e.Main build/e2e/node
+
 .PHONY: e2e-programs
 e2e-programs: $(e2e_bin)/helm build/e2e/vcluster build/kubernetes/$(K8S)-nodes/bin/kubelet \
     $(addprefix $(e2e_images)/,vcluster.tar coredns.tar alpine.tar postgres.tar pause.tar busybox.tar workload.tar) ## What a node of the end-to-end tests runs beside our images (15 minutes the first time). K8S=
 	@mkdir -p $(e2e_bin) && ln -f $(e2e_node_programs:%=build/kubernetes/$(K8S)-nodes/bin/%) $(e2e_bin)/
 
 .PHONY: test-e2e-programs
-test-e2e-programs: build/e2e/tally
+test-e2e-programs: build/tools/tally
 	@$(tally) go test -C e2e/programs -count=1 -json ./...
 
 # ---- Programs ----------------------------------------------------------------------------------

@@ -34,9 +34,13 @@ final class Artifacts {
         .toString();
   }
 
-  /** A program that a user has beside kubectl: vcluster, helm. */
-  static String tool(String name) {
-    return there(BUILD.resolve("e2e").resolve(name)).toString();
+  /** vCluster's command line. */
+  static String vcluster() {
+    return there(BUILD.resolve("e2e/vcluster")).toString();
+  }
+
+  static String helm() {
+    return there(BUILD.resolve("e2e/bin/helm")).toString();
   }
 
   /** The archives of `make images`. */

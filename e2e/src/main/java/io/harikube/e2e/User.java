@@ -39,20 +39,12 @@ public final class User implements AutoCloseable {
     try {
       Path programs = Files.createDirectories(home.resolve("bin"));
       for (String name : List.of("kubectl", "etcdctl", "harikube")) {
-        Files.writeString(
-            programs.resolve(name), "#!/bin/sh\nexec " + Artifacts.program(name) + " \"$@\"\n");
+        Files.createSymbolicLink(programs.resolve(name), Path.of(Artifacts.program(name)));
       }
-      for (String name : List.of("vcluster", "helm")) {
-        Files.writeString(
-            programs.resolve(name), "#!/bin/sh\nexec " + Artifacts.tool(name) + " \"$@\"\n");
-      }
+      Files.createSymbolicLink(programs.resolve("vcluster"), Path.of(Artifacts.vcluster()));
+      Files.createSymbolicLink(programs.resolve("helm"), Path.of(Artifacts.helm()));
       // Where Docker runs, vcluster would pull an image for its port-forward.
-      Files.writeString(programs.resolve("docker"), "#!/bin/sh\nexit 1\n");
-      for (String name : List.of("kubectl", "etcdctl", "harikube", "vcluster", "helm", "docker")) {
-        Files.setPosixFilePermissions(
-            programs.resolve(name),
-            java.nio.file.attribute.PosixFilePermissions.fromString("rwxr-xr-x"));
-      }
+      Files.createSymbolicLink(programs.resolve("docker"), Path.of("/bin/false"));
       Files.createDirectories(home.resolve(".vcluster"));
       Files.writeString(home.resolve(".vcluster/config.json"), "{\"telemetryDisabled\": true}");
       Path kubeconfig = home.resolve("kubeconfig");
