@@ -26,12 +26,14 @@ import java.util.stream.IntStream;
  */
 final class Load implements AutoCloseable {
   private static final int WRITERS = 4;
-  private static final String NAMESPACE = "load";
+  private static final AtomicLong LOADS = new AtomicLong();
   private static final String VALUE = "value";
   private static final String GONE = "gone";
   private static final Duration TO_SEE = Duration.ofMinutes(2);
 
   private final KubernetesClient client;
+  // Of its own: that of one before may be on its way out.
+  private final String namespace = "load-" + LOADS.incrementAndGet();
   private final List<SharedIndexInformer<ConfigMap>> informers;
   private final List<Thread> writers;
   // What an object must be: a value, or gone. What is not known, as an answer failed to come, is
@@ -46,12 +48,12 @@ final class Load implements AutoCloseable {
     this.client = client;
     client
         .resource(
-            new NamespaceBuilder().withNewMetadata().withName(NAMESPACE).endMetadata().build())
+            new NamespaceBuilder().withNewMetadata().withName(namespace).endMetadata().build())
         .serverSideApply();
     informers =
         List.of(
-            client.configMaps().inNamespace(NAMESPACE).withLabel("load").inform(),
-            client.configMaps().inNamespace(NAMESPACE).withLabel("load", "even").inform());
+            client.configMaps().inNamespace(namespace).withLabel("load").inform(),
+            client.configMaps().inNamespace(namespace).withLabel("load", "even").inform());
     writers =
         IntStream.range(0, WRITERS)
             .mapToObj(each -> Thread.ofPlatform().name("writer " + each).start(() -> write(each)))
@@ -65,14 +67,14 @@ final class Load implements AutoCloseable {
       try {
         if (i >= 200 && i % 5 == 0) {
           acknowledged.remove(name);
-          client.configMaps().inNamespace(NAMESPACE).withName(name).delete();
+          client.configMaps().inNamespace(namespace).withName(name).delete();
           acknowledged.put(name, GONE);
         } else {
           String value = writer + "/" + i;
           ConfigMap wanted =
               new ConfigMapBuilder()
                   .withNewMetadata()
-                  .withNamespace(NAMESPACE)
+                  .withNamespace(namespace)
                   .withName(name)
                   .addToLabels("load", i % 2 == 0 ? "even" : "odd")
                   .endMetadata()
@@ -116,7 +118,7 @@ final class Load implements AutoCloseable {
     end();
     assertThat(wrong).isEmpty();
     Map<String, String> listed =
-        contents(client.configMaps().inNamespace(NAMESPACE).withLabel("load").list().getItems());
+        contents(client.configMaps().inNamespace(namespace).withLabel("load").list().getItems());
     acknowledged.forEach(
         (name, value) ->
             assertThat(listed.getOrDefault(name, GONE))
@@ -124,7 +126,7 @@ final class Load implements AutoCloseable {
                 .isEqualTo(value));
     Map<String, String> even =
         contents(
-            client.configMaps().inNamespace(NAMESPACE).withLabel("load", "even").list().getItems());
+            client.configMaps().inNamespace(namespace).withLabel("load", "even").list().getItems());
     Await.until(
         "the informer has what the list has", TO_SEE, () -> seen(informers.get(0)).equals(listed));
     Await.until(
@@ -166,6 +168,6 @@ final class Load implements AutoCloseable {
   public void close() {
     end();
     informers.forEach(SharedIndexInformer::close);
-    client.namespaces().withName(NAMESPACE).delete();
+    client.namespaces().withName(namespace).delete();
   }
 }
