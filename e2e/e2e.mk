@@ -14,6 +14,7 @@ e2e_node_programs := kubelet kube-scheduler kube-proxy
 e2e_own_programs := alpine-sed pause pg_isready workload
 
 test_parts += test-e2e-programs
+test_long_parts += e2e
 
 # What a node runs of Debian's, and the packages that have it.
 e2e_packages := containerd runc containernetworking-plugins iptables
