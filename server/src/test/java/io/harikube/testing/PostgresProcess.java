@@ -6,7 +6,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -75,10 +74,6 @@ final class PostgresProcess {
     return Files.exists(log()) ? Files.readString(log()) : "it has no log";
   }
 
-  private List<ProcessHandle> servers() {
-    return shell.descendants().filter(PostgresProcess::isServer).toList();
-  }
-
   private static boolean isServer(ProcessHandle process) {
     return process.info().command().orElse("").endsWith("/postgres");
   }
@@ -88,19 +83,42 @@ final class PostgresProcess {
     return process.isAlive() && process.info().command().isPresent();
   }
 
-  /** The postmaster goes first: it would see to the death of a child. */
+  /**
+   * The postmaster goes first: it would see to the death of a child. Only then is it known who its
+   * children are: it may have had another one at any moment before.
+   */
   void kill9() throws IOException {
-    List<ProcessHandle> processes = new ArrayList<>(servers());
-    processes.sort(Comparator.comparing(this::isChildOfPostmaster));
-    processes.forEach(ProcessHandle::destroyForcibly);
-    for (ProcessHandle process : processes) {
-      Await.until("the end of " + process, () -> !runs(process));
-    }
+    shell
+        .descendants()
+        .filter(
+            each -> isServer(each) && !each.parent().map(PostgresProcess::isServer).orElse(true))
+        .toList()
+        .forEach(
+            postmaster -> {
+              postmaster.destroyForcibly();
+              Await.until("the end of " + postmaster, () -> !runs(postmaster));
+            });
+    Await.until("the end of all processes", () -> !killChildren());
     end("keep");
   }
 
-  private boolean isChildOfPostmaster(ProcessHandle process) {
-    return process.parent().map(PostgresProcess::isServer).orElse(true);
+  /**
+   * Whether there were any. Nobody's children now, they are known by the folder that they are in.
+   */
+  private boolean killChildren() {
+    List<ProcessHandle> children =
+        ProcessHandle.allProcesses().filter(each -> isServer(each) && isInData(each)).toList();
+    children.forEach(ProcessHandle::destroyForcibly);
+    return !children.isEmpty();
+  }
+
+  private boolean isInData(ProcessHandle process) {
+    try {
+      return Files.isSameFile(Path.of("/proc", Long.toString(process.pid()), "cwd"), data);
+    } catch (IOException e) {
+      // It has ended, or is somebody else's.
+      return false;
+    }
   }
 
   /** Without ceremony, but whole; the data stay. */
