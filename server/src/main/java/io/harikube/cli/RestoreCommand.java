@@ -26,7 +26,7 @@ import picocli.CommandLine.Spec;
 final class RestoreCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "<snapshot>",
-      description = "The file that etcdctl snapshot save has written.")
+      description = "The file that etcdctl snapshot save has written; - for the standard input.")
   @Nullable Path snapshot;
 
   @Mixin DatastoreOptions datastore = new DatastoreOptions();

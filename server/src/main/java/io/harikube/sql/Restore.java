@@ -3,10 +3,12 @@ package io.harikube.sql;
 import io.harikube.store.StoreMetrics;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.channels.Channels;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.DigestInputStream;
+import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.sql.ResultSet;
@@ -20,6 +22,9 @@ import java.util.Arrays;
 public final class Restore {
   /** How far a restored store goes ahead of its snapshot, unless somebody wants it otherwise. */
   public static final long BUMP = Meta.BUMP;
+
+  /** In place of a file's path: the snapshot is what this process reads. */
+  public static final Path STANDARD_INPUT = Path.of("-");
 
   private static final int SHA_BYTES = 32;
 
@@ -52,7 +57,8 @@ public final class Restore {
   /**
    * Fills the database.
    *
-   * @param file the snapshot, as {@code etcdctl snapshot save} writes it
+   * @param file the snapshot, as {@code etcdctl snapshot save} writes it, or {@link
+   *     #STANDARD_INPUT}
    * @return the revision that the store is at now
    * @throws OpenException in one sentence, why it cannot be restored; nothing has been changed then
    */
@@ -80,27 +86,38 @@ public final class Restore {
 
   /** Copies the database out of the snapshot; checks the checksum if there is one. */
   private static void verify(Path file, ScratchFile copy) throws IOException, OpenException {
-    if (!Files.isRegularFile(file)) {
-      throw new OpenException("there is no snapshot " + file);
+    try (InputStream in = open(file)) {
+      copy.copyFrom(in);
     }
-    long size = Files.size(file);
-    boolean checksum = size % 512 == SHA_BYTES;
-    long data = checksum ? size - SHA_BYTES : size;
+    boolean checksum = copy.size() % 512 == SHA_BYTES;
+    long data = checksum ? copy.size() - SHA_BYTES : copy.size();
     if (data == 0 || data % 512 != 0) {
       throw new OpenException(file + " is not a snapshot, or is cut short");
     }
-    MessageDigest sha = sha256();
-    byte[] found = new byte[SHA_BYTES];
-    try (InputStream in = Files.newInputStream(file)) {
-      DigestInputStream digest = new DigestInputStream(in, sha);
-      long copied = copy.channel().transferFrom(Channels.newChannel(digest), 0, data);
-      if (copied != data || (checksum && in.readNBytes(found, 0, SHA_BYTES) != SHA_BYTES)) {
-        throw new OpenException(file + " is cut short");
-      }
+    if (!checksum) {
+      return;
     }
-    if (checksum && !Arrays.equals(sha.digest(), found)) {
+    DigestOutputStream digest = new DigestOutputStream(OutputStream.nullOutputStream(), sha256());
+    WritableByteChannel sink = Channels.newChannel(digest);
+    long read = 0;
+    while (read < data) {
+      read += copy.channel().transferTo(read, data - read, sink);
+    }
+    byte[] said = Channels.newInputStream(copy.channel().position(data)).readAllBytes();
+    if (!Arrays.equals(digest.getMessageDigest().digest(), said)) {
       throw new OpenException(file + " is damaged: its checksum does not fit");
     }
+    copy.channel().truncate(data);
+  }
+
+  private static InputStream open(Path file) throws IOException, OpenException {
+    if (file.equals(STANDARD_INPUT)) {
+      return System.in;
+    }
+    if (!Files.isRegularFile(file)) {
+      throw new OpenException("there is no snapshot " + file);
+    }
+    return Files.newInputStream(file);
   }
 
   private static MessageDigest sha256() {

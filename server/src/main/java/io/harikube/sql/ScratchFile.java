@@ -1,6 +1,7 @@
 package io.harikube.sql;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
@@ -68,6 +69,11 @@ final class ScratchFile implements AutoCloseable {
 
   long size() throws IOException {
     return channel.size();
+  }
+
+  /** Fills the file; nobody has used the database yet. */
+  void copyFrom(InputStream in) throws IOException {
+    in.transferTo(Channels.newOutputStream(channel.position(0)));
   }
 
   /** Hands the bytes of the file on; the database must be in no transaction. */

@@ -14,7 +14,9 @@ import io.harikube.testing.Database;
 import io.harikube.testing.OnSqlDatabases;
 import io.harikube.testing.Ops;
 import io.harikube.testing.TestStore;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -186,6 +188,27 @@ final class SnapshotTest {
     refused(Files.write(folder.resolve("short"), Arrays.copyOf(whole, whole.length - 100)));
     byte[] damaged = Arrays.copyOf(whole, whole.length + 32);
     refused(Files.write(folder.resolve("damaged"), damaged));
+  }
+
+  @Test
+  void aSnapshotIsReadFromTheStandardInput() throws Exception {
+    write();
+    Path file = folder.resolve("snapshot");
+    store.snapshot(file);
+    byte[] whole = Files.readAllBytes(file);
+    InputStream before = System.in;
+    try {
+      for (Database target : TARGETS) {
+        System.setIn(new ByteArrayInputStream(whole));
+        try (TestStore restored = target.restore(Restore.STANDARD_INPUT, store)) {
+          assertThat(restored.all(0)).isEqualTo(store.all(0));
+        }
+      }
+      System.setIn(new ByteArrayInputStream(whole, 0, whole.length - 100));
+      refused(Restore.STANDARD_INPUT);
+    } finally {
+      System.setIn(before);
+    }
   }
 
   private void refused(Path file) {
