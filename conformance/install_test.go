@@ -93,7 +93,7 @@ func TestInstallAsTypedWithAStandInForTheNode(t *testing.T) {
 		u.Until(t, u.hasArgs("--endpoint-file=/database/endpoint", "--datastore-password-file=/database/password"), storeArgs...)
 		u.Do(t, "-n", "harikube", "get", "statefulset", "harikube-postgres")
 		// A snapshot of the store wants containers that run.
-		b.isTyped(t, "", "Another database 2", "Another database 3")
+		b.isTyped(t, "", "Another database 2", "Another database 3", "Another database 4")
 	})
 	if node.forwarded.Load() == 0 {
 		t.Error("nothing has gone through the port-forward to the virtual cluster")
