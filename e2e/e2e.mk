@@ -3,8 +3,9 @@
 # nothing comes from a registry of images.
 
 #
-#   make e2e             [K8S=1.37] [RUN=InstallTest] [CLUSTER=k3s]   all end-to-end tests, or some; their logs are in build/e2e/work
-#   make node            [K8S=1.37]                     the node alone, until Ctrl-C
+#   make e2e             [K8S=1.37] [RUN=InstallTest] [CLUSTER=k3s] [STORE=postgres]   all end-to-end tests, or some; their logs are
+#                                                                                      in build/e2e/work
+#   make node            [K8S=1.37] [STORE=postgres]    the node alone, until Ctrl-C
 #
 # A node takes root's rights, and some packages of Debian. docs/end-to-end.md says what is tested, and how.
 
@@ -24,10 +25,13 @@ e2e_java = -pl e2e -Dharikube.build='$(CURDIR)/build' -Dharikube.kubernetes='$(K
 # node, or k3s where Docker and its image are there.
 CLUSTER ?= node
 
+# The database of the store below the node.
+e2e_store = $(or $(STORE),sqlite)
+
 .PHONY: e2e
-e2e: e2e-built kubernetes-unpatched build/tools/tally ## What README.md promises, on a real node (30 minutes). Root; RUN=InstallTest, CLUSTER=k3s, K8S=
+e2e: e2e-built kubernetes-unpatched build/tools/tally ## What README.md promises, on a real node (30 minutes). Root; RUN=InstallTest, CLUSTER=k3s, STORE=postgres, K8S=
 	@$(with_jdk) $(tally) -surefire e2e/target/surefire-reports $(mvn) $(e2e_java) test \
-	  -Dtest.excludedGroups= -Dharikube.cluster='$(CLUSTER)' $(if $(RUN),-Dtest='$(RUN)')
+	  -Dtest.excludedGroups= -Dharikube.cluster='$(CLUSTER)' -Dharikube.store='$(e2e_store)' $(if $(RUN),-Dtest='$(RUN)')
 
 # What the node and its users run.
 .PHONY: e2e-built
@@ -37,10 +41,10 @@ e2e-built: build manifests-archive e2e-programs
 	@$(MAKE) images ARCHITECTURES=$(host_architecture)
 
 .PHONY: node
-node: e2e-built ## A node with our control plane until Ctrl-C: prints its kubeconfig. Root; K8S=
+node: e2e-built ## A node with our control plane until Ctrl-C: prints its kubeconfig. Root; STORE=, K8S=
 	@$(with_jdk) $(mvn) -q $(e2e_java) compile dependency:build-classpath -Dmdep.outputFile='$(CURDIR)/build/e2e/classpath' && \
 	  exec "$$JAVA_HOME/bin/java" -Dharikube.build='$(CURDIR)/build' -Dharikube.kubernetes='$(K8S)' \
-	    -cp "e2e/target/classes:$$(cat build/e2e/classpath)" io.harikube.e2e.Main build/e2e/node
+	    -cp "e2e/target/classes:$$(cat build/e2e/classpath)" io.harikube.e2e.Main build/e2e/node '$(e2e_store)'
 
 .PHONY: e2e-programs
 e2e-programs: $(e2e_bin)/helm build/e2e/vcluster build/kubernetes/$(K8S)-nodes/bin/kubelet \

@@ -33,8 +33,16 @@ public final class LocalNode implements Cluster {
   private static final int API_PORT = 6443;
   private static final Duration TO_BE_READY = Duration.ofMinutes(2);
 
-  /** In the order of their start. */
+  /** What database the store below the host has. */
+  public enum Database {
+    SQLITE,
+    /** On the node, with a new one after each restart. */
+    POSTGRES
+  }
+
+  /** In the order of their start; the first only with PostgreSQL. */
   public enum Part {
+    POSTGRES,
     STORE,
     KUBE_APISERVER,
     CONTAINERD,
@@ -45,7 +53,7 @@ public final class LocalNode implements Cluster {
   }
 
   private final Path folder;
-  private final String endpoint;
+  private final Database database;
   private final Map<Part, Program> programs = new LinkedHashMap<>();
   private final long began = System.nanoTime();
   private Machine machine;
@@ -53,10 +61,9 @@ public final class LocalNode implements Cluster {
   private @Nullable Volumes volumes;
   private @Nullable Authority authority;
 
-  private LocalNode(Path folder, @Nullable String endpoint) {
+  private LocalNode(Path folder, Database database) {
     this.folder = folder;
-    this.endpoint =
-        Objects.requireNonNullElse(endpoint, "sqlite://" + folder.resolve("store/state.db"));
+    this.database = database;
     machine = Machine.start(folder);
   }
 
@@ -64,12 +71,11 @@ public final class LocalNode implements Cluster {
    * Starts a node, and waits until it takes pods.
    *
    * @param folder what it keeps; emptied first
-   * @param endpoint of the store below the host, as {@code harikube --endpoint} has it; null for
-   *     SQLite in the folder
+   * @param database of the store below the host
    */
-  public static LocalNode start(Path folder, @Nullable String endpoint) {
+  public static LocalNode start(Path folder, Database database) {
     Folders.empty(folder);
-    LocalNode node = new LocalNode(folder, endpoint);
+    LocalNode node = new LocalNode(folder, database);
     try {
       node.startParts();
       node.setUp();
@@ -84,7 +90,11 @@ public final class LocalNode implements Cluster {
     if (authority == null) {
       authority = issue();
     }
-    part(Part.STORE, store(), Map.of(), this::storeServes);
+    String endpoint = "sqlite://" + folder.resolve("store/state.db");
+    if (database == Database.POSTGRES) {
+      endpoint = startPostgres();
+    }
+    part(Part.STORE, store(endpoint), Map.of(), this::storeServes);
     part(
         Part.KUBE_APISERVER,
         apiServer(),
@@ -162,7 +172,22 @@ public final class LocalNode implements Cluster {
     return "https://" + machine.address() + ":" + API_PORT;
   }
 
-  private List<String> store() {
+  /** Answers its endpoint, which is the first line that it prints. */
+  private String startPostgres() {
+    Path said = logs().resolve("postgres.log");
+    part(
+        Part.POSTGRES,
+        List.of(Artifacts.program("test-postgres")),
+        Map.of(),
+        () -> Files.readString(said).startsWith("postgres://"));
+    try {
+      return Files.readAllLines(said).getFirst();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private List<String> store(String endpoint) {
     Authority pki = Objects.requireNonNull(authority);
     return List.of(
         Artifacts.program("harikube"),

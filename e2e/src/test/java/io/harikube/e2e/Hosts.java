@@ -3,6 +3,7 @@ package io.harikube.e2e;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
@@ -13,7 +14,7 @@ import org.junit.jupiter.api.extension.ParameterResolver;
 /**
  * Gives the tests a host, which is started for the first and ends after the last: a node of its
  * own, or k3s with the system property {@code harikube.cluster=k3s}, where a test that takes a
- * {@link LocalNode} is skipped.
+ * {@link LocalNode} is skipped. {@code harikube.store=postgres} is the store below a node.
  */
 final class Hosts implements ParameterResolver, ExecutionCondition {
   private static final ExtensionContext.Namespace OURS =
@@ -24,6 +25,11 @@ final class Hosts implements ParameterResolver, ExecutionCondition {
         case "k3s" -> true;
         default -> throw new IllegalArgumentException("harikube.cluster is node or k3s");
       };
+
+  private static final LocalNode.Database DATABASE =
+      LocalNode.Database.valueOf(
+          Objects.requireNonNullElse(System.getProperty("harikube.store"), "sqlite")
+              .toUpperCase(Locale.ROOT));
 
   /** The folder that the hosts and their users keep what they have in. */
   static final Path FOLDER = Artifacts.BUILD.resolve("e2e/work");
@@ -55,7 +61,9 @@ final class Hosts implements ParameterResolver, ExecutionCondition {
 
   private static Cluster start() {
     Cluster host =
-        ON_K3S ? K3s.start(FOLDER.resolve("k3s")) : LocalNode.start(FOLDER.resolve("node"), null);
+        ON_K3S
+            ? K3s.start(FOLDER.resolve("k3s"))
+            : LocalNode.start(FOLDER.resolve("node"), DATABASE);
     Artifacts.images().forEach(host::load);
     for (String image :
         List.of("vcluster", "coredns", "alpine", "busybox", "workload", "postgres")) {

@@ -74,7 +74,8 @@ class MachineTest {
                 "-Dharikube.build=" + Artifacts.BUILD,
                 "-Dharikube.kubernetes=" + Artifacts.KUBERNETES,
                 Main.class.getName(),
-                folder.toString())
+                folder.toString(),
+                "sqlite")
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
     BufferedReader output =
