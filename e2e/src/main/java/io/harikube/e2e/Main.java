@@ -22,7 +22,7 @@ public final class Main {
             folder, arguments.length > 1 && !arguments[1].isEmpty() ? arguments[1] : null);
     Runtime.getRuntime().addShutdownHook(new Thread(node::close));
     for (int i = 2; i < arguments.length; i++) {
-      node.load(Path.of(arguments[i]));
+      node.load(Path.of(arguments[i]).toAbsolutePath());
     }
     System.out.println(node.kubeconfig());
     while (System.in.read() >= 0) {
