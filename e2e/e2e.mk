@@ -3,7 +3,7 @@
 # nothing comes from a registry of images.
 
 #
-#   make e2e             [K8S=1.37] [RUN=InstallTest]   all end-to-end tests, or some; their logs are in build/e2e/work
+#   make e2e             [K8S=1.37] [RUN=InstallTest] [CLUSTER=k3s]   all end-to-end tests, or some; their logs are in build/e2e/work
 #   make node            [K8S=1.37]                     the node alone, until Ctrl-C
 #
 # A node takes root's rights, and some packages of Debian. docs/end-to-end.md says what is tested, and how.
@@ -14,16 +14,20 @@ e2e_node_programs := kubelet kube-scheduler kube-proxy
 e2e_own_programs := alpine-sed pause pg_isready workload
 
 test_parts += test-e2e-programs
+test_long_parts += e2e
 
 # What a node runs of Debian's, and the packages that have it.
 e2e_packages := containerd runc containernetworking-plugins iptables
 
 e2e_java = -pl e2e -Dharikube.build='$(CURDIR)/build' -Dharikube.kubernetes='$(K8S)'
 
+# node, or k3s where Docker and its image are there.
+CLUSTER ?= node
+
 .PHONY: e2e
-e2e: e2e-built kubernetes-unpatched build/tools/tally ## What README.md promises, on a real node (30 minutes). Root; RUN=InstallTest, K8S=
+e2e: e2e-built kubernetes-unpatched build/tools/tally ## What README.md promises, on a real node (30 minutes). Root; RUN=InstallTest, CLUSTER=k3s, K8S=
 	@$(with_jdk) $(tally) -surefire e2e/target/surefire-reports $(mvn) $(e2e_java) test \
-	  -Dtest.excludedGroups= $(if $(RUN),-Dtest='$(RUN)')
+	  -Dtest.excludedGroups= -Dharikube.cluster='$(CLUSTER)' $(if $(RUN),-Dtest='$(RUN)')
 
 # What the node and its users run.
 .PHONY: e2e-built

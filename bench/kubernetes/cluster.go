@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"harikube.io/controlplane"
 	"harikube.io/conformance/postgres"
+	"harikube.io/controlplane"
 )
 
 // definition is of a resource with a selectable field.

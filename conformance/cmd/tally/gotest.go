@@ -13,6 +13,8 @@ import (
 // event is a line of `go test -json`; see `go doc test2json`.
 type event struct {
 	Action, Package, Test, Output string
+	ImportPath                    string // of what a build's output is about
+	FailedBuild                   string // the ImportPath that a package failed for
 	Elapsed                       float64
 }
 
@@ -35,6 +37,7 @@ func runGo(command *exec.Cmd) (counts, error) {
 func countGo(lines io.Reader) (counts, error) {
 	var c counts
 	output := map[string]*strings.Builder{} // of what has not ended, by package and test
+	builds := map[string]string{}           // what a compiler said, by import path
 	parents := map[string]bool{}            // what has had a subtest, or a package a test
 	failed := map[string]bool{}             // parents of what failed
 	scanner := bufio.NewScanner(lines)
@@ -53,6 +56,7 @@ func countGo(lines io.Reader) (counts, error) {
 		case "run":
 			parents[parent(name, e)] = true
 		case "build-output":
+			builds[e.ImportPath] += e.Output
 			fmt.Print(e.Output)
 		case "output":
 			if output[name] == nil {
@@ -68,7 +72,7 @@ func countGo(lines io.Reader) (counts, error) {
 				if text != nil {
 					said = text.String()
 				}
-				c.fail(name, said)
+				c.fail(name, builds[e.FailedBuild]+said)
 				fmt.Printf("    FAILED  %s (%.1f s)\n", name, e.Elapsed)
 				fmt.Print(said)
 			case e.Action == "skip" && e.Test != "" && !parents[name]:

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +49,7 @@ func main() {
 		case "part":
 			err = part(os.Args[2:])
 		case "sum":
-			err = sum(os.Args[2:])
+			err = sum(os.Stdout, os.Args[2:])
 		}
 	}
 	if err != nil {
@@ -112,7 +113,7 @@ func resultFile(folder, part string) string {
 	return filepath.Join(folder, part+".json")
 }
 
-func sum(args []string) error {
+func sum(out io.Writer, args []string) error {
 	flags := flag.NewFlagSet("sum", flag.ExitOnError)
 	results := flags.String("results", "", "folder of the counts")
 	_ = flags.Parse(args)
@@ -128,7 +129,7 @@ func sum(args []string) error {
 			err = json.Unmarshal(text, &c)
 		}
 		if err != nil {
-			fmt.Printf("%s did not come to an end.\n", name)
+			fmt.Fprintf(out, "%s did not come to an end.\n", name)
 			c.fail(name, "it did not come to an end")
 		}
 		if c.Failures != "" {
@@ -139,11 +140,11 @@ func sum(args []string) error {
 		total.Skipped += c.Skipped
 	}
 	if total.Skipped > 0 {
-		fmt.Printf("%d tests were SKIPPED; the reasons are above.\n", total.Skipped)
+		fmt.Fprintf(out, "%d tests were SKIPPED; the reasons are above.\n", total.Skipped)
 	}
 	// Once more: where a log is long, its middle is not always kept.
-	fmt.Print(failures)
-	fmt.Printf("%d passed, %d failed\n", total.Passed, total.Failed)
+	fmt.Fprint(out, failures)
+	fmt.Fprintf(out, "%d passed, %d failed\n", total.Passed, total.Failed)
 	if total.Failed > 0 {
 		return errFailed
 	}

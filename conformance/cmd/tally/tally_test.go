@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,9 +29,11 @@ func TestCountGo(t *testing.T) {
 			{"Action":"fail","Package":"p","Test":"A"}
 			{"Action":"fail","Package":"p"}`, counts{Passed: 1, Failed: 1, Failures: "    FAILED  p/A\n"}},
 		"a package that does not compile": {`
-			{"ImportPath":"p","Action":"build-output","Output":"p.go:1: no\n"}
-			{"ImportPath":"p","Action":"build-fail"}
-			{"Action":"fail","Package":"p"}`, counts{Failed: 1, Failures: "    FAILED  p\n"}},
+			{"ImportPath":"p [p.test]","Action":"build-output","Output":"p.go:1: no\n"}
+			{"ImportPath":"p [p.test]","Action":"build-fail"}
+			{"Action":"output","Package":"p","Output":"FAIL p [build failed]\n"}
+			{"Action":"fail","Package":"p","FailedBuild":"p [p.test]"}`, counts{Failed: 1,
+			Failures: "    FAILED  p\n        p.go:1: no\n        FAIL p [build failed]\n"}},
 		"a skipped test, and a package without tests": {`
 			{"Action":"run","Package":"p","Test":"A"}
 			{"Action":"skip","Package":"p","Test":"A"}
@@ -72,5 +75,32 @@ func TestOnlyTheBeginningOfAFailureIsKept(t *testing.T) {
 	c.fail("A", strings.Repeat("line\n", failureLines)+"more\n")
 	if want := "    FAILED  A\n" + strings.Repeat("        line\n", failureLines); c.Failed != 1 || c.Failures != want {
 		t.Errorf("got %+v, want %q", c, want)
+	}
+}
+
+func TestSumSaysWhatFailedJustBeforeItsLastLine(t *testing.T) {
+	folder := t.TempDir()
+	for part, text := range map[string]string{
+		"quick": `{"Passed":2,"Failed":1,"Skipped":1,"Failures":"    FAILED  p/A\n        wrong\n"}`,
+		"clean": `{"Passed":3}`,
+	} {
+		if err := os.WriteFile(resultFile(folder, part), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out strings.Builder
+	err := sum(&out, []string{"-results", folder, "quick", "clean", "gone"})
+	want := `gone did not come to an end.
+1 tests were SKIPPED; the reasons are above.
+== quick
+    FAILED  p/A
+        wrong
+== gone
+    FAILED  gone
+        it did not come to an end
+5 passed, 2 failed
+`
+	if !errors.Is(err, errFailed) || out.String() != want {
+		t.Errorf("got %v and\n%s\nwant\n%s", err, out.String(), want)
 	}
 }

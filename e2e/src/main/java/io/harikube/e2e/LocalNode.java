@@ -34,7 +34,7 @@ public final class LocalNode implements Cluster {
   private static final Duration TO_BE_READY = Duration.ofMinutes(2);
 
   /** In the order of their start. */
-  private enum Part {
+  public enum Part {
     STORE,
     KUBE_APISERVER,
     CONTAINERD,
@@ -443,16 +443,47 @@ public final class LocalNode implements Cluster {
     return folder.resolve("log");
   }
 
-  /** The machine of the node. */
-  Machine machine() {
-    return machine;
+  /** Runs a program on the node to its end, which must be a success. */
+  public String run(String... command) {
+    return machine.run(command);
+  }
+
+  /** The first process of the only running container of this name, as a number of the node's. */
+  public String processOf(String container) {
+    List<String> ids =
+        ctr(
+                "containers",
+                "list",
+                "--quiet",
+                "labels.\"io.kubernetes.container.name\"==" + container)
+            .lines()
+            .toList();
+    List<String> running =
+        ctr("tasks", "list")
+            .lines()
+            .map(each -> each.split(" +", -1))
+            .filter(each -> ids.contains(each[0]) && each[2].equals("RUNNING"))
+            .map(each -> each[1])
+            .toList();
+    if (running.size() != 1) {
+      throw new IllegalStateException(running.size() + " containers " + container + " run");
+    }
+    return running.getFirst();
+  }
+
+  /** Kills a program of the control plane or of the node, and starts it again. */
+  public void crash(Part part) {
+    Program program = Objects.requireNonNull(programs.get(part), part.name());
+    program.kill();
+    program.start();
   }
 
   /** The power fails, and comes back: everything starts anew from what is on the disk. */
   public void restart() {
+    int number = machine.number();
     machine.close();
     programs.clear();
-    machine = Machine.start(folder);
+    machine = Machine.start(folder, number);
     startParts();
   }
 

@@ -62,6 +62,14 @@ final class Machine implements AutoCloseable {
    * @throws IllegalStateException without root, or on another system than Linux
    */
   static Machine start(Path folder) {
+    return start(folder, 0);
+  }
+
+  /**
+   * Starts it with this number if that is free, so that the addresses of one of before are its own,
+   * or else with a higher one.
+   */
+  static Machine start(Path folder, int number) {
     if (!"root".equals(System.getProperty("user.name"))) {
       throw new IllegalStateException("a node takes root's rights");
     }
@@ -97,7 +105,7 @@ final class Machine implements AutoCloseable {
               return Files.readString(Path.of("/proc/" + pid[0] + "/cmdline"))
                   .contains("cat >/dev/null");
             });
-        Machine machine = new Machine(plugIn(pid[0]), folder, first, pid[0]);
+        Machine machine = new Machine(plugIn(pid[0], number), folder, first, pid[0]);
         machine.setUp();
         return machine;
       } catch (RuntimeException e) {
@@ -113,9 +121,9 @@ final class Machine implements AutoCloseable {
    * Connects it by the first cable that is free: the kernel itself decides between two that start
    * at once.
    */
-  private static int plugIn(long pid) {
+  private static int plugIn(long pid, int first) {
     String said = "";
-    for (int number = 0; number < MOST; number++) {
+    for (int number = first; number < MOST; number++) {
       Commands.Result made =
           Commands.result(
               new ProcessBuilder(
@@ -174,6 +182,11 @@ final class Machine implements AutoCloseable {
 
   private static Path made(int number) {
     return Path.of("/tmp", NAME + number + ".made");
+  }
+
+  /** Its number, which its name and its addresses are made of. */
+  int number() {
+    return number;
   }
 
   /** The name of the machine, and of the control group that its containers are below. */

@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -141,12 +143,48 @@ public final class User implements AutoCloseable {
     }
   }
 
+  /**
+   * Types what ends with a port-forward, which stays in the foreground, and goes on in another
+   * shell when the port is open. When that is done, Ctrl-C.
+   */
+  public void forwards(String typed, int port, Runnable then) {
+    Path said = home.resolve("forward-" + port + ".log");
+    log.info("$ {}", typed.strip().replace("\n", "\n$ "));
+    try {
+      Process process =
+          shell(typed).redirectErrorStream(true).redirectOutput(said.toFile()).start();
+      try {
+        Await.until(
+            "the port " + port + " is forwarded; see " + said,
+            TO_CONNECT,
+            () -> {
+              if (process.isAlive()) {
+                new Socket(InetAddress.getLoopbackAddress(), port).close();
+              }
+              return true;
+            });
+        if (!process.isAlive()) {
+          throw new IllegalStateException("it has ended: " + Files.readString(said, UTF_8));
+        }
+        then.run();
+      } finally {
+        end(process);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void end(Process process) {
+    process.descendants().forEach(ProcessHandle::destroy);
+    process.destroy();
+  }
+
   /** Ends `vcluster connect`, if it runs, and makes the host the current cluster again. */
   public void disconnects() {
     Process process = connection;
     if (process != null) {
-      process.descendants().forEach(ProcessHandle::destroy);
-      process.destroy();
+      end(process);
       connection = null;
       kubectl("config", "use-context", host);
     }
