@@ -157,6 +157,7 @@ public final class LocalNode implements Cluster {
         "O=system:nodes,CN=system:node:" + machine.name(),
         List.of(machine.name()),
         here);
+    made.issue("front-proxy", "CN=front-proxy", List.of(), List.of());
     made.issue("admin", "O=system:masters,CN=admin", List.of(), List.of());
     for (String name : List.of("kube-controller-manager", "kube-scheduler", "kube-proxy")) {
       made.issue(name, "CN=system:" + name, List.of("localhost"), List.of("127.0.0.1"));
@@ -231,6 +232,13 @@ public final class LocalNode implements Cluster {
         "--tls-cert-file=" + pki.certificate("kube-apiserver"),
         "--tls-private-key-file=" + pki.key("kube-apiserver"),
         "--client-ca-file=" + pki.certificate("ca"),
+        "--requestheader-client-ca-file=" + pki.certificate("ca"),
+        "--requestheader-allowed-names=front-proxy",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--proxy-client-cert-file=" + pki.certificate("front-proxy"),
+        "--proxy-client-key-file=" + pki.key("front-proxy"),
         "--kubelet-client-certificate=" + pki.certificate("kubelet-client"),
         "--kubelet-client-key=" + pki.key("kubelet-client"),
         "--kubelet-certificate-authority=" + pki.certificate("ca"),

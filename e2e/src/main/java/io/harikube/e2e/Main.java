@@ -23,7 +23,7 @@ public final class Main {
             LocalNode.Database.valueOf(arguments[1].toUpperCase(Locale.ROOT)));
     Runtime.getRuntime().addShutdownHook(new Thread(node::close));
     for (int i = 2; i < arguments.length; i++) {
-      node.load(Path.of(arguments[i]));
+      node.load(Path.of(arguments[i]).toAbsolutePath());
     }
     System.out.println(node.kubeconfig());
     while (System.in.read() >= 0) {
