@@ -1,6 +1,6 @@
 # Kubernetes' own end-to-end tests, as they are, on the node of e2e/, whose control plane is ours.
 #
-#   make conformance            [SUITES="api-machinery conformance"] [FOCUS=regexp] [PROCESSES=3]
+#   make conformance            [SUITES="api-machinery conformance"] [FOCUS=regexp] [PROCESSES=3] [STORE=postgres]
 #   make conformance-programs   the tests and the images of their Pods alone
 #
 # It takes root's rights, as `make e2e` does. Everything is kept in build/kubernetes-e2e; docs/conformance.md has the results, and
@@ -22,7 +22,7 @@ e2e_report = go run -C conformance ./cmd/e2e-report ../docs/conformance.md kuber
 .PHONY: conformance
 conformance: e2e-built conformance-programs ## Kubernetes' end-to-end tests on a node of ours (3 hours). Root; SUITES=api-machinery, FOCUS=, PROCESSES=3
 	@$(with_jdk) $(mvn) -q $(e2e_java) compile dependency:build-classpath -Dmdep.outputFile='$(CURDIR)/build/e2e/classpath' && \
-	  failed=; $(foreach suite,$(SUITES),conformance/kubernetes-e2e/run $(K8S) $(suite) $(PROCESSES) 4h \
+	  failed=; $(foreach suite,$(SUITES),conformance/kubernetes-e2e/run $(K8S) $(e2e_store) $(suite) $(PROCESSES) 4h \
 	    '$(or $(FOCUS),$(e2e_focus_$(suite)))' || failed=1;) \
 	  $(e2e_report) && test -z "$$failed"
 

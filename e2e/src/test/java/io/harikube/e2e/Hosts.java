@@ -64,11 +64,16 @@ final class Hosts implements ParameterResolver, ExecutionCondition {
         ON_K3S
             ? K3s.start(FOLDER.resolve("k3s"))
             : LocalNode.start(FOLDER.resolve("node"), DATABASE);
+    load(host);
+    return host;
+  }
+
+  /** Gives a host the images that the tests use. */
+  static void load(Cluster host) {
     Artifacts.images().forEach(host::load);
     for (String image :
         List.of("vcluster", "coredns", "alpine", "busybox", "workload", "postgres")) {
       host.load(Artifacts.image(image));
     }
-    return host;
   }
 }
