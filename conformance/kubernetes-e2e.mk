@@ -10,6 +10,9 @@ e2e_suite := build/kubernetes-e2e
 e2e_suite_module := conformance/kubernetes-e2e/go.mod conformance/kubernetes-e2e/go.sum
 e2e_suite_version = $(shell sed -n 's|^require k8s.io/kubernetes v||p' conformance/kubernetes-e2e/go.mod)
 e2e_suite_stamp := k8s.io/component-base/version
+e2e_suite_flags = -s -w \
+  -X $(e2e_suite_stamp).gitVersion=v$(e2e_suite_version) -X $(e2e_suite_stamp).gitTreeState=clean \
+  -X $(e2e_suite_stamp).gitMajor=1 -X $(e2e_suite_stamp).gitMinor=$(word 2,$(subst ., ,$(e2e_suite_version)))
 
 SUITES ?= api-machinery conformance
 PROCESSES ?= 3
@@ -43,9 +46,7 @@ $(e2e_suite_tools:%=$(e2e_suite)/%) &: $(e2e_suite_module)
 $(e2e_suite)/e2e.test: $(e2e_suite_module)
 	@echo "Kubernetes' end-to-end tests: building (8 minutes the first time)"
 	@mkdir -p $(@D)
-	@cd conformance/kubernetes-e2e && CGO_ENABLED=0 go test -c -trimpath -buildvcs=false -ldflags '-s -w \
-	  -X $(e2e_suite_stamp).gitVersion=v$(e2e_suite_version) -X $(e2e_suite_stamp).gitTreeState=clean \
-	  -X $(e2e_suite_stamp).gitMajor=1 -X $(e2e_suite_stamp).gitMinor=$(word 2,$(subst ., ,$(e2e_suite_version)))' \
+	@cd conformance/kubernetes-e2e && CGO_ENABLED=0 go test -c -trimpath -buildvcs=false -ldflags '$(e2e_suite_flags)' \
 	  -o '$(CURDIR)/$@' k8s.io/kubernetes/test/e2e
 	@touch $@
 

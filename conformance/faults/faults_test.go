@@ -47,6 +47,7 @@ type row struct {
 	check func(*site) // what else has to be seen
 
 	refusesPuts bool // so that /readyz has to say so; it takes 5 s to find out
+	setsClock   bool // of the server
 	stopsServer bool // so that it cannot say how it is
 	restarts    bool // the server ends, and its supervisor starts it again
 	losesWrites bool // acknowledged ones: site.acknowledged is set

@@ -294,6 +294,7 @@ type health struct {
 	mu      sync.Mutex // of what each path has answered
 	unready bool
 	wrong   map[string]int
+	ended   map[string]int // those of wrong whose connection was ended without an answer
 	first   map[string]string
 }
 
@@ -301,7 +302,7 @@ type health struct {
 // database does.
 func (s *site) observe() *health {
 	ctx, stop := context.WithCancel(context.Background())
-	h := &health{s: s, stop: stop, wrong: map[string]int{}, first: map[string]string{}}
+	h := &health{s: s, stop: stop, wrong: map[string]int{}, ended: map[string]int{}, first: map[string]string{}}
 	began := time.Now()
 	for _, path := range healthPaths {
 		h.done.Go(func() {
@@ -318,6 +319,9 @@ func (s *site) observe() *health {
 				case path == "/readyz":
 					h.unready = h.unready || status != http.StatusOK
 				case err != nil || status != http.StatusOK:
+					if errors.Is(err, io.EOF) {
+						h.ended[path]++
+					}
 					if h.wrong[path]++; h.wrong[path] == 1 {
 						h.first[path] = fmt.Sprintf("%.1f s after the fault began, in %.1f s: %d %s %v",
 							asked.Sub(began).Seconds(), time.Since(asked).Seconds(), status, body[:min(len(body), 200)], err)
@@ -341,6 +345,11 @@ func (h *health) check(r *row) {
 		return
 	}
 	for path, times := range h.wrong {
+		// The JDK's server goes by the wall clock when it ends connections that say nothing: when that is set ahead, one that has just
+		// come may be among them.
+		if r.setsClock && times == h.ended[path] {
+			continue
+		}
 		h.s.t.Errorf("%s was not well %d times, first %s", path, times, h.first[path])
 	}
 	if r.refusesPuts && !h.unready {
